@@ -1,0 +1,130 @@
+//! JSON Web Tokens (RFC 7519) in compact JWS form (RFC 7515), judged as RFC 8725 advises.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::identity::ClaimPath;
+use crate::keys::{Alg, HmacKey, KeySet, SetId};
+use crate::policy::Condition;
+
+/// A provider of tokens, compiled.
+#[derive(Debug)]
+pub struct Jwt {
+    /// What tokens are verified with.
+    pub keys: Keys,
+    /// Accepted `iss`; `None`: any, and none.
+    pub issuers: Option<Vec<String>>,
+    /// Accepted `aud`, any of; `None`: any, and none.
+    pub audiences: Option<Vec<String>>,
+    /// Accepted `sub`, any of; `None`: not checked.
+    pub subjects: Option<Vec<String>>,
+    /// Conditions on claims. They hold no variables.
+    pub claims: Vec<Condition>,
+    /// Accepted `alg`.
+    pub algorithms: BTreeSet<Alg>,
+    /// Claims that must be there.
+    pub required_claims: Vec<String>,
+    /// Tolerance for `exp` and `nbf`.
+    pub clock_skew: Duration,
+    /// `now - iat` at most; implies `iat`.
+    pub max_token_age: Option<Duration>,
+    /// `iat - now` at most.
+    pub max_future: Duration,
+    /// `exp - iat` at most; implies both.
+    pub max_token_lifetime: Option<Duration>,
+    /// Accepted header `typ`, lower case, without `application/`; `None`: all but those that RFCs give to something else.
+    pub types: Option<Vec<String>>,
+    /// Tokens with a `cnf` are accepted although nothing checks it.
+    pub ignore_cnf: bool,
+    /// A token must name its key.
+    pub require_kid: bool,
+    /// Where the token says who and what its bearer is.
+    pub identity: TokenIdentity,
+}
+
+/// What tokens are verified with.
+#[derive(Debug)]
+pub enum Keys {
+    /// A key set fetched from the network.
+    Remote {
+        /// Which.
+        set: SetId,
+        /// How long a request waits for the first one.
+        wait: Duration,
+        /// How long the last good one serves while refreshes fail.
+        max_stale: Duration,
+    },
+    /// A key set from the configuration.
+    Inline(KeySet),
+    /// One HMAC key.
+    Secret(HmacKey),
+    /// One HMAC key, or several, per caller.
+    Callers(Callers),
+}
+
+/// Callers with keys of their own.
+#[derive(Debug)]
+pub struct Callers {
+    /// What names the caller in a token.
+    pub by: CallerBy,
+    /// By id.
+    pub list: BTreeMap<String, Caller>,
+}
+
+/// What names the caller in a token.
+#[derive(Debug)]
+pub enum CallerBy {
+    /// A claim, which must be a string.
+    Claim(ClaimPath),
+    /// The JOSE header's `kid`.
+    Kid,
+}
+
+/// A caller with keys of its own.
+#[derive(Debug)]
+pub struct Caller {
+    /// Roles that go with the caller.
+    pub roles: Vec<String>,
+    /// Any of these verifies: the secret's id, if it has one, and the key.
+    pub secrets: Vec<(Option<String>, HmacKey)>,
+}
+
+/// Where a token says who and what its bearer is.
+#[derive(Debug)]
+pub struct TokenIdentity {
+    /// `None`: the caller's id where there are callers, `sub` elsewhere.
+    pub subject: Option<ClaimPath>,
+    /// United. Strings are split on spaces, arrays are taken as they are.
+    pub scopes: Vec<ClaimPath>,
+    /// United.
+    pub roles: Vec<RoleClaim>,
+    /// Further roles, by subject.
+    pub grants: BTreeMap<String, Vec<String>>,
+}
+
+/// A claim that holds roles: a string is one role unless there is a separator, an array is taken as it is.
+#[derive(Debug)]
+pub struct RoleClaim {
+    /// Where it stands.
+    pub path: ClaimPath,
+    /// What separates roles in a string.
+    pub separator: Option<String>,
+}
+
+/// Why a token was refused.
+#[derive(Debug)]
+pub enum TokenError {}
+
+impl TokenError {
+    /// The reason code.
+    #[must_use]
+    pub const fn reason(&self) -> crate::reason::Reason {
+        crate::reason::Reason::TokenMalformed
+    }
+}
+
+impl std::fmt::Display for TokenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("")
+    }
+}

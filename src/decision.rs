@@ -1,0 +1,91 @@
+//! What the core answers: a value, which the shell carries out.
+
+use std::sync::Arc;
+
+use crate::identity::Identity;
+use crate::keys::SetId;
+use crate::policy::ProviderId;
+use crate::refusal::Refusal;
+use crate::time::UnixTime;
+
+/// The outcome of an evaluation.
+#[derive(Debug)]
+pub enum Decision {
+    /// The request may go upstream.
+    Pass(Pass),
+    /// The request is refused.
+    Reject(Rejection),
+    /// Something has to arrive first; then the request is decided again from the top.
+    Wait(Wait),
+}
+
+/// The permission to go upstream. Only a satisfied requirement or `allow: anyone` makes one: the fields are private to the crate.
+#[derive(Debug)]
+pub struct Pass {
+    pub(crate) edits: Edits,
+    pub(crate) identity: Option<Box<Identity>>,
+}
+
+impl Pass {
+    /// What to change on the request.
+    #[must_use]
+    pub const fn edits(&self) -> &Edits {
+        &self.edits
+    }
+
+    /// Who is calling; `None` for `allow: anyone` and for an optional requirement without a credential.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
+    }
+}
+
+/// Changes to the request's headers, to be carried out in this order: remove, set, path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    /// Header names to remove, as they stand in the request.
+    pub remove: Vec<Vec<u8>>,
+    /// Headers to set to exactly one value.
+    pub set: Vec<(Arc<str>, Vec<u8>)>,
+    /// The new `:path`, if it changes.
+    pub path: Option<Vec<u8>>,
+}
+
+/// A refusal, ready to be answered.
+#[derive(Debug)]
+pub struct Rejection {
+    /// Why, for the log and the metrics.
+    pub refusal: Refusal,
+    /// The rule that decided, by its index.
+    pub rule: Option<usize>,
+    /// The provider whose credential was judged.
+    pub provider: Option<ProviderId>,
+    /// The answer to the client.
+    pub reply: Reply,
+    /// What is removed from the request so that it doesn't stand in access logs.
+    pub edits: Edits,
+}
+
+/// A reply to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The gRPC status that a gRPC client gets.
+    pub grpc_status: i32,
+    /// Headers, with their values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+}
+
+/// What an evaluation waits for.
+#[derive(Debug)]
+pub struct Wait {
+    /// The key set.
+    pub on: SetId,
+    /// When waiting ends.
+    pub until: UnixTime,
+    /// The answer at that time.
+    pub otherwise: Rejection,
+}

@@ -1,0 +1,52 @@
+//! Who a credential proved its bearer to be.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::certificate::Certificate;
+
+/// What an authenticator made of a good credential.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The provider's name.
+    pub provider: Arc<str>,
+    /// Who: `sub`, a caller's id, a certificate's subject.
+    pub subject: Option<String>,
+    /// `None` when the credential holds no role information at all.
+    pub roles: Option<Vec<String>>,
+    /// `None` when the credential holds no scope information at all.
+    pub scopes: Option<Vec<String>>,
+    /// Further values, by the names that the provider's `identity.attributes` gives.
+    pub attributes: BTreeMap<Arc<str>, String>,
+    /// A token's claims.
+    pub token: Option<TokenClaims>,
+    /// The client certificate.
+    pub certificate: Option<Arc<Certificate>>,
+    /// The id of the secret or key that was used: it goes to logs, never to the upstream.
+    pub credential: Option<String>,
+}
+
+/// The payload of a verified token.
+#[derive(Clone, Debug)]
+pub struct TokenClaims {
+    /// The claims.
+    pub claims: Map<String, Value>,
+    /// The payload as it stood in the token: base64url without padding.
+    pub encoded: String,
+}
+
+/// A place among a token's claims: the member names from the outermost to the innermost. Never empty.
+pub type ClaimPath = Vec<String>;
+
+/// The value at `path`; JSON null and a missing member are both `None`.
+#[must_use]
+pub fn claim<'a>(claims: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    let mut value = claims.get(first)?;
+    for name in rest {
+        value = value.as_object()?.get(name)?;
+    }
+    (!value.is_null()).then_some(value)
+}

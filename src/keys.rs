@@ -1,0 +1,42 @@
+//! Keys: from their JSON form to something that verifies, and how a set of them is kept fresh.
+
+mod alg;
+mod hmac;
+mod jwk;
+mod set;
+
+pub use alg::Alg;
+pub use hmac::HmacKey;
+pub use jwk::PublicKey;
+pub use set::{KeySet, KeySetError, Skipped};
+
+use std::time::Duration;
+
+/// Names a key set fetched from the network by a hash of all that defines it: `jwks_uri`, cluster, headers, algorithms and `max_body`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetId(pub [u8; 16]);
+
+/// A key set to fetch from the network, and when.
+#[derive(Clone, Debug)]
+pub struct RemoteKeys {
+    /// The provider's name (the first one's, where several share the set): for logs and metrics.
+    pub provider: std::sync::Arc<str>,
+    /// The Envoy cluster that the callout goes to.
+    pub cluster: String,
+    /// `https`, or `http` where that was allowed.
+    pub scheme: String,
+    /// Host, and port if it was given.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// Further headers of the callout, names in lower case; values may be secret.
+    pub headers: Vec<(String, crate::policy::Constant)>,
+    /// Algorithms that some provider of this set accepts.
+    pub algorithms: std::collections::BTreeSet<Alg>,
+    /// From one success to the next fetch.
+    pub refresh: Duration,
+    /// Of one callout.
+    pub timeout: Duration,
+    /// The longest answer that is read, in bytes.
+    pub max_body: usize,
+}

@@ -1,0 +1,238 @@
+//! The configuration compiled: every name is resolved, every digest decoded, every key parsed. Nothing is checked again per request.
+
+mod condition;
+mod matching;
+mod path;
+mod removal;
+mod requirement;
+
+pub use condition::{Condition, Operand, Subject, Test};
+pub use matching::{HostPattern, Match, MethodSet, PathMatch};
+pub use path::{PathTemplate, Segment};
+pub use removal::{NamePattern, Removal};
+pub use requirement::{Need, Requirement};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::authenticator::{ClientCertificate, Jwt, StaticSecret};
+use crate::credential::Place;
+use crate::identity::ClaimPath;
+use crate::keys::{RemoteKeys, SetId};
+use crate::reason::Reason;
+
+/// A provider by its index in [`Policy::providers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProviderId(pub usize);
+
+/// Everything that is decided by configuration.
+#[derive(Debug)]
+pub struct Policy {
+    /// In the order of their names.
+    pub providers: Vec<Provider>,
+    /// The first that matches decides. Never empty.
+    pub rules: Vec<Rule>,
+    /// What is removed from every request that goes upstream, whatever the rule.
+    pub removal: Removal,
+    /// The answers to refused requests.
+    pub reject: Reject,
+    /// What else may stand in paths.
+    pub paths: Paths,
+    /// Bounds.
+    pub limits: Limits,
+    /// The key sets to keep fresh, by id.
+    pub key_sets: BTreeMap<SetId, RemoteKeys>,
+    /// Some rule names a path, so that paths must be readable in one way only.
+    pub names_paths: bool,
+}
+
+/// A way to prove who one is.
+#[derive(Debug)]
+pub struct Provider {
+    /// The name in the configuration.
+    pub name: Arc<str>,
+    /// What it verifies.
+    pub kind: Kind,
+    /// What the upstream learns of an identity of this provider: the policy's `upstream`, overridden field by field.
+    pub upstream: Upstream,
+}
+
+/// What a provider verifies.
+#[derive(Debug)]
+pub enum Kind {
+    /// Secrets of which only the SHA-256 is known.
+    StaticSecret {
+        /// The secrets.
+        secrets: StaticSecret,
+        /// Where they stand in a request. Never empty.
+        from: Vec<Place>,
+    },
+    /// JSON Web Tokens.
+    Jwt {
+        /// The tokens' keys and claims.
+        jwt: Box<Jwt>,
+        /// Where they stand in a request. Never empty.
+        from: Vec<Place>,
+    },
+    /// The TLS client certificate of the connection.
+    ClientCertificate(Box<ClientCertificate>),
+}
+
+impl Kind {
+    /// Where this provider's credentials stand in a request; empty for certificates.
+    #[must_use]
+    pub fn places(&self) -> &[Place] {
+        match self {
+            Self::StaticSecret { from, .. } | Self::Jwt { from, .. } => from,
+            Self::ClientCertificate(_) => &[],
+        }
+    }
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Which requests it is for.
+    pub when: Match,
+    /// What they must bring.
+    pub then: Action,
+}
+
+/// What a rule demands.
+#[derive(Debug)]
+pub enum Action {
+    /// Nothing; no credential is looked at.
+    Anyone,
+    /// The impossible.
+    Deny,
+    /// A credential.
+    Require(Requirement),
+}
+
+/// What the upstream learns.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The verified credential stays on the request.
+    pub keep_credential: bool,
+    /// Headers to set, in the order of their names (in lower case).
+    pub headers: Vec<UpstreamHeader>,
+    /// The header that carries a token's payload (base64url), in lower case.
+    pub payload_header: Option<Arc<str>>,
+}
+
+/// A header that the upstream gets.
+#[derive(Clone, Debug)]
+pub struct UpstreamHeader {
+    /// In lower case.
+    pub name: Arc<str>,
+    /// Where its value comes from.
+    pub source: Source,
+    /// Whose identity is meant, instead of the one that goes upstream.
+    pub of: Option<ProviderId>,
+    /// Stands before the value.
+    pub prefix: String,
+    /// Exactly one value, or the request is refused.
+    pub single: bool,
+    /// A value, or the request is refused.
+    pub required: bool,
+    /// Values are percent-encoded, so that nothing in them can break the header.
+    pub percent_encode: bool,
+}
+
+/// Where a header's value comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The provider's name.
+    Provider,
+    /// The identity's subject.
+    Subject,
+    /// Its roles.
+    Roles,
+    /// Its scopes.
+    Scopes,
+    /// A claim of the token.
+    Claim(ClaimPath),
+    /// An attribute.
+    Attribute(Arc<str>),
+    /// The client certificate, as percent-encoded PEM.
+    CertificatePem,
+    /// A constant. A secret is one, too: it never leaves by any other way.
+    Value(Constant),
+}
+
+/// A constant header value, which may be a secret: not shown by `Debug`.
+#[derive(Clone)]
+pub struct Constant(pub String);
+
+impl std::fmt::Debug for Constant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Constant(..)")
+    }
+}
+
+/// How requests are refused.
+#[derive(Debug)]
+pub struct Reject {
+    /// The realm of challenges; printable ASCII.
+    pub realm: String,
+    /// The status for callers who are known but not allowed.
+    pub forbidden: u16,
+    /// Statuses by reason.
+    pub status: BTreeMap<Reason, u16>,
+    /// Messages by reason; `{role}` is the role that was missing.
+    pub messages: BTreeMap<Reason, String>,
+    /// The form of the body.
+    pub body: Body,
+    /// The client reads the reason.
+    pub explain: bool,
+    /// The challenge; `None`: by the rule's providers.
+    pub challenge: Option<Challenge>,
+    /// RFC 9728: the URL that goes into Bearer challenges.
+    pub resource_metadata: Option<String>,
+}
+
+/// The form of a refusal's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// RFC 9457, application/problem+json.
+    Problem,
+    /// `{"detail": "..."}`.
+    Detail,
+    /// text/plain.
+    Text,
+    /// Empty.
+    None,
+}
+
+/// A `WWW-Authenticate` scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// RFC 6750.
+    Bearer,
+    /// RFC 7617.
+    Basic,
+    /// No challenge at all.
+    None,
+}
+
+/// What may stand in paths although upstreams read it in different ways.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Paths {
+    /// `%2F`.
+    pub encoded_slash: bool,
+    /// `//`.
+    pub empty_segments: bool,
+    /// `;`.
+    pub parameters: bool,
+}
+
+/// Bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests that wait, per provider and worker.
+    pub waiting: usize,
+}
+
+/// How long a request waits for a provider's keys at most, where nothing else is configured.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(5);

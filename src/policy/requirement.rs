@@ -1,0 +1,42 @@
+//! What a rule demands, as a tree of needs.
+
+use super::{Condition, ProviderId};
+
+/// A requirement. `Any` and `All` nest at most twice.
+#[derive(Clone, Debug)]
+pub enum Requirement {
+    /// One provider's credential.
+    One(Need),
+    /// One of them; the first listed that is satisfied is the identity.
+    Any(Vec<Requirement>),
+    /// All of them.
+    All {
+        /// Each must be satisfied.
+        members: Vec<Requirement>,
+        /// Whose identity goes upstream; `None` only where just one member isn't optional.
+        identity: Option<ProviderId>,
+    },
+}
+
+/// A credential of one provider, and what its identity must be.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// The provider.
+    pub provider: ProviderId,
+    /// No credential is fine; a bad one is not.
+    pub optional: bool,
+    /// All of these must hold.
+    pub conditions: Vec<Condition>,
+    /// One of these lists must hold whole; empty: no alternatives.
+    pub any_of: Vec<Vec<Condition>>,
+}
+
+impl Requirement {
+    /// Every need in it, in order.
+    pub fn needs(&self) -> Vec<&Need> {
+        match self {
+            Self::One(need) => vec![need],
+            Self::Any(members) | Self::All { members, .. } => members.iter().flat_map(Self::needs).collect(),
+        }
+    }
+}
