@@ -4,6 +4,14 @@
 #[derive(Debug)]
 pub struct Certificate {}
 
+impl Certificate {
+    /// As nginx writes it.
+    #[must_use]
+    pub fn percent_encoded_pem(&self) -> String {
+        String::new()
+    }
+}
+
 /// An extension's object identifier, as the content octets of its DER: any OID, however long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtensionId(Vec<u8>);

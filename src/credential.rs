@@ -1,6 +1,14 @@
 //! Where a credential stands in a request.
 
+mod query;
+
+use std::borrow::Cow;
 use std::sync::Arc;
+
+pub use query::without_parameters;
+
+use crate::refusal::CredentialError;
+use crate::request::Request;
 
 /// The longest credential that is looked at, in bytes.
 pub const MAX_LENGTH: usize = 16 * 1024;
@@ -17,4 +25,116 @@ pub enum Place {
     },
     /// A query parameter, by its name.
     Query(Arc<str>),
+}
+
+/// A credential, and where it stood.
+#[derive(Clone, Debug)]
+pub struct Credential<'a> {
+    /// What was sent.
+    pub text: Cow<'a, [u8]>,
+    /// Where.
+    pub place: &'a Place,
+}
+
+/// The credential in the first of the places that holds one.
+///
+/// # Errors
+/// [`CredentialError`] when what stands there can't be one.
+pub fn find<'a>(places: &'a [Place], request: &'a Request) -> Result<Option<Credential<'a>>, CredentialError> {
+    for place in places {
+        let text = match place {
+            Place::Header { name, scheme } => in_header(request, name, scheme.as_deref())?,
+            Place::Query(name) => query::parameter(request.target().unwrap_or_default(), name)?,
+        };
+        match text {
+            None => {}
+            Some(text) if text.is_empty() => return Err(CredentialError::Malformed),
+            Some(text) if text.len() > MAX_LENGTH => return Err(CredentialError::TooLarge),
+            Some(text) => return Ok(Some(Credential { text, place })),
+        }
+    }
+    Ok(None)
+}
+
+fn in_header<'a>(request: &'a Request, name: &str, scheme: Option<&str>) -> Result<Option<Cow<'a, [u8]>>, CredentialError> {
+    let value = request.headers.only(name).map_err(|_| CredentialError::Ambiguous)?;
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let text = match scheme {
+        Some(scheme) if !value.is_empty() => after_scheme(value, scheme.as_bytes())?,
+        _ => Some(value),
+    };
+    Ok(text.map(Cow::Borrowed))
+}
+
+/// What follows the scheme and exactly one space; another scheme is none of ours.
+fn after_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Result<Option<&'a [u8]>, CredentialError> {
+    let sent = value.iter().position(|b| !is_scheme_byte(*b)).unwrap_or(value.len());
+    let (sent, rest) = value.split_at_checked(sent).unwrap_or_default();
+    if !sent.eq_ignore_ascii_case(scheme) {
+        return Ok(None);
+    }
+    match rest.strip_prefix(b" ") {
+        Some(text) if !text.is_empty() && !text.iter().any(u8::is_ascii_whitespace) => Ok(Some(text)),
+        _ => Err(CredentialError::Malformed),
+    }
+}
+
+/// A scheme is a token (RFC 9110, section 5.6.2).
+const fn is_scheme_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bearer(value: &str) -> Result<Option<String>, CredentialError> {
+        let places = [Place::Header { name: "authorization".into(), scheme: Some("Bearer".into()) }];
+        let request = Request { headers: [("authorization", value)].into_iter().collect() };
+        find(&places, &request).map(|found| found.map(|c| String::from_utf8(c.text.into_owned()).unwrap()))
+    }
+
+    #[test]
+    fn a_scheme_is_any_case_and_one_space() {
+        for good in ["Bearer t", "bearer t", "BEARER t"] {
+            assert_eq!(bearer(good), Ok(Some("t".into())), "{good}");
+        }
+        for other in ["Basic t", "t", "Bearert", "BearerX t", "eyJ.a.b"] {
+            assert_eq!(bearer(other), Ok(None), "{other}");
+        }
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer  t",
+            "Bearer\tt",
+            "Bearer \tt",
+            "Bearer: t",
+            "Bearer:t",
+            "Bearer t ",
+            "Bearer t u",
+            "Bearer t\t",
+        ] {
+            assert_eq!(bearer(bad), Err(CredentialError::Malformed), "{bad}");
+        }
+        assert_eq!(bearer(&format!("Bearer {}", "a".repeat(MAX_LENGTH + 1))), Err(CredentialError::TooLarge));
+    }
+
+    #[test]
+    fn the_first_place_that_holds_one_counts() {
+        let places = [Place::Header { name: "x-api-key".into(), scheme: None }, Place::Query("key".into())];
+        let found = |fields: &[(&str, &str)]| {
+            let request = Request { headers: fields.iter().copied().collect() };
+            find(&places, &request).map(|found| found.map(|c| String::from_utf8(c.text.into_owned()).unwrap()))
+        };
+        assert_eq!(found(&[(":path", "/?key=q"), ("x-api-key", "h")]), Ok(Some("h".into())));
+        assert_eq!(found(&[(":path", "/?key=q")]), Ok(Some("q".into())));
+        assert_eq!(found(&[(":path", "/")]), Ok(None));
+        assert_eq!(found(&[("x-api-key", "a"), ("x-api-key", "a")]), Err(CredentialError::Ambiguous));
+        assert_eq!(found(&[(":path", "/?key=a&k%65y=a")]), Err(CredentialError::Ambiguous));
+        assert_eq!(found(&[(":path", "/?key=")]), Err(CredentialError::Malformed));
+    }
 }

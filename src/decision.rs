@@ -79,13 +79,28 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What an evaluation waits for.
-#[derive(Debug)]
+/// What an evaluation waits for. When it arrives, or time is up, the request is decided again with this as [`Asked`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     /// The key set.
     pub on: SetId,
     /// When waiting ends.
     pub until: UnixTime,
-    /// The answer at that time.
-    pub otherwise: Rejection,
+}
+
+/// What a request has waited for already: each thing is awaited once, so that nothing loops.
+#[derive(Clone, Debug, Default)]
+pub struct Asked(Vec<SetId>);
+
+impl Asked {
+    /// Remembers that this was awaited.
+    pub fn add(&mut self, set: SetId) {
+        self.0.push(set);
+    }
+
+    /// Whether this was awaited.
+    #[must_use]
+    pub fn has(&self, set: SetId) -> bool {
+        self.0.contains(&set)
+    }
 }

@@ -3,12 +3,15 @@
 mod alg;
 mod hmac;
 mod jwk;
+mod refresh;
 mod set;
+mod store;
 
 pub use alg::Alg;
 pub use hmac::HmacKey;
 pub use jwk::PublicKey;
 pub use set::{KeySet, KeySetError, Skipped};
+pub use store::{KeyStore, Lookup};
 
 use std::time::Duration;
 

@@ -1,20 +1,21 @@
 //! The configuration compiled: every name is resolved, every digest decoded, every key parsed. Nothing is checked again per request.
 
 mod condition;
+mod host;
 mod matching;
 mod path;
 mod removal;
 mod requirement;
 
 pub use condition::{Condition, Operand, Subject, Test};
-pub use matching::{HostPattern, Match, MethodSet, PathMatch};
-pub use path::{PathTemplate, Segment};
+pub use host::HostPattern;
+pub use matching::{Match, MethodSet, PathMatch, Selected, select};
+pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal};
 pub use requirement::{Need, Requirement};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::authenticator::{ClientCertificate, Jwt, StaticSecret};
 use crate::credential::Place;
@@ -45,6 +46,14 @@ pub struct Policy {
     pub key_sets: BTreeMap<SetId, RemoteKeys>,
     /// Some rule names a path, so that paths must be readable in one way only.
     pub names_paths: bool,
+}
+
+impl Policy {
+    /// A provider by its id; every id in a policy names one of its own.
+    #[must_use]
+    pub fn provider(&self, id: ProviderId) -> Option<&Provider> {
+        self.providers.get(id.0)
+    }
 }
 
 /// A way to prove who one is.
@@ -233,6 +242,3 @@ pub struct Limits {
     /// Requests that wait, per provider and worker.
     pub waiting: usize,
 }
-
-/// How long a request waits for a provider's keys at most, where nothing else is configured.
-pub const DEFAULT_WAIT: Duration = Duration::from_secs(5);

@@ -20,6 +20,8 @@ pub enum Refusal {
     Token(TokenError),
     /// A client certificate.
     Certificate(CertificateError),
+    /// The keys to verify with.
+    Keys(KeysError),
     /// A condition of a rule.
     Condition(ConditionError),
     /// What the upstream would be told.
@@ -40,6 +42,7 @@ impl Refusal {
             Self::Secret(e) => e.reason(),
             Self::Token(e) => e.reason(),
             Self::Certificate(e) => e.reason(),
+            Self::Keys(e) => e.reason(),
             Self::Condition(e) => e.reason(),
             Self::Annotation(_) => Reason::HeaderValue,
             Self::Internal(_) => Reason::Internal,
@@ -74,6 +77,7 @@ impl fmt::Display for Refusal {
             Self::Secret(e) => e.fmt(f),
             Self::Token(e) => e.fmt(f),
             Self::Certificate(e) => e.fmt(f),
+            Self::Keys(e) => e.fmt(f),
             Self::Condition(e) => e.fmt(f),
             Self::Annotation(e) => e.fmt(f),
             Self::Internal(what) => f.write_str(what),
@@ -98,6 +102,7 @@ refusal_from! {
     Secret(SecretError),
     Token(TokenError),
     Certificate(CertificateError),
+    Keys(KeysError),
     Condition(ConditionError),
     Annotation(AnnotationError),
 }
@@ -180,6 +185,30 @@ impl CredentialError {
 }
 
 impl fmt::Display for CredentialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason().sentence())
+    }
+}
+
+/// Why there are no keys to verify with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeysError {
+    /// None could be fetched yet.
+    Unavailable,
+    /// They could not be refreshed for longer than `max_stale`.
+    Stale,
+}
+
+impl KeysError {
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Unavailable => Reason::KeysUnavailable,
+            Self::Stale => Reason::KeysStale,
+        }
+    }
+}
+
+impl fmt::Display for KeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason().sentence())
     }

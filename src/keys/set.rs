@@ -36,6 +36,10 @@ impl std::fmt::Display for KeySetError {
 }
 
 impl KeySet {
+    /// How many.
+    pub fn len(&self) -> usize {
+        0
+    }
     /// From a document of the network or the configuration.
     ///
     /// # Errors

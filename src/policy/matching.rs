@@ -1,9 +1,14 @@
-//! Which requests a rule is for.
+//! Which rule is for a request.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::path::PathTemplate;
+use super::host::{self, HostPattern};
+use super::path::{self, PathTemplate, Variables};
+use super::{Policy, Rule};
+use crate::refusal::RequestError;
+use crate::request::Request;
 
 /// What a request must be for a rule to be for it. All that is given must match.
 #[derive(Clone, Debug, Default)]
@@ -36,22 +41,142 @@ pub enum PathMatch {
 /// Methods, in upper case. GET covers HEAD.
 pub type MethodSet = BTreeSet<Arc<str>>;
 
-/// A host, or every host below one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostPattern {
-    /// This host, in lower case.
-    Exact(String),
-    /// `*.` before this: one or more labels below it.
-    Below(String),
+/// The rule that is for a request, and what matching it found out.
+#[derive(Debug)]
+pub struct Selected<'p> {
+    /// Its index.
+    pub index: usize,
+    /// The rule.
+    pub rule: &'p Rule,
+    /// The variables of its path template.
+    pub variables: Variables,
+    /// The request's host, normalised.
+    pub host: Vec<u8>,
 }
 
-impl HostPattern {
-    /// Reads `host` or `*.host`.
-    ///
-    /// # Errors
-    /// What is wrong with it, as a sentence for the operator.
-    pub fn parse(pattern: &str) -> Result<Self, &'static str> {
-        let _ = pattern;
-        Err("")
+/// Finds the rule: the first that matches. A path that an earlier rule names for other methods is theirs alone.
+///
+/// # Errors
+/// Everything that makes a request unreadable, and [`RequestError::Method`], [`RequestError::Upgrade`] or [`RequestError::NoRule`] when no rule is for it.
+pub fn select<'p>(policy: &'p Policy, request: &Request) -> Result<Selected<'p>, RequestError> {
+    let facts = Facts::of(policy, request)?;
+    let mut allowed = MethodSet::new();
+    for (index, rule) in policy.rules.iter().enumerate() {
+        let Some(variables) = facts.match_all_but_method(&rule.when)? else {
+            continue;
+        };
+        match &rule.when.methods {
+            Some(methods) if facts.has_method(methods) => return Ok(Selected { index, rule, variables, host: facts.host }),
+            Some(methods) if rule.when.path.is_some() => allowed.extend(methods.iter().cloned()),
+            None if allowed.is_empty() && facts.method != b"CONNECT" => return Ok(Selected { index, rule, variables, host: facts.host }),
+            _ => {}
+        }
     }
+    if !allowed.is_empty() {
+        if allowed.contains("GET") {
+            allowed.insert("HEAD".into());
+        }
+        return Err(RequestError::Method(allowed.into_iter().collect()));
+    }
+    Err(if facts.is_tunnel() { RequestError::Upgrade } else { RequestError::NoRule })
+}
+
+/// What rules look at, read once per request.
+struct Facts<'r> {
+    request: &'r Request,
+    method: &'r [u8],
+    /// `None` where no rule names a path, and for CONNECT.
+    path: Option<Cow<'r, [u8]>>,
+    host: Vec<u8>,
+    /// Protocols other than websocket, in lower case.
+    upgrades: Vec<Vec<u8>>,
+}
+
+impl<'r> Facts<'r> {
+    fn of(policy: &Policy, request: &'r Request) -> Result<Self, RequestError> {
+        check_connection(request)?;
+        let method = request.method();
+        let is_safe = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE");
+        if !is_safe && request.headers.all("early-data").any(|value| value == b"1") {
+            return Err(RequestError::EarlyData);
+        }
+        let host = host::normalise(request)?;
+        let path = match request.target() {
+            Some(target) if policy.names_paths && method != b"CONNECT" => Some(path::normalise(target, &policy.paths)?),
+            _ => None,
+        };
+        let upgrades = tokens(request, "upgrade").filter(|protocol| protocol != b"websocket").collect();
+        Ok(Self { request, method, path, host, upgrades })
+    }
+
+    fn match_all_but_method(&self, when: &Match) -> Result<Option<Variables>, RequestError> {
+        let variables = match &when.path {
+            None => Variables::default(),
+            Some(wanted) => match self.path.as_deref().and_then(|path| wanted.matches(path)) {
+                Some(variables) => variables,
+                None => return Ok(None),
+            },
+        };
+        let matches = (when.hosts.is_empty() || when.hosts.iter().any(|host| host.matches(&self.host)))
+            && self.upgrades.iter().all(|protocol| when.upgrades.iter().any(|u| u.as_bytes() == protocol))
+            && (!when.cors_preflight || self.is_cors_preflight())
+            && self.has_headers(when)?;
+        Ok(matches.then_some(variables))
+    }
+
+    fn has_headers(&self, when: &Match) -> Result<bool, RequestError> {
+        for (name, value) in &when.headers {
+            let sent = self.request.headers.only(name).map_err(|_| RequestError::HeaderRepeated(Arc::clone(name)))?;
+            if sent != Some(value) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn has_method(&self, methods: &MethodSet) -> bool {
+        let has = |method: &[u8]| methods.iter().any(|m| m.as_bytes() == method);
+        has(self.method) || (self.method == b"HEAD" && has(b"GET"))
+    }
+
+    fn is_cors_preflight(&self) -> bool {
+        let has = |name| self.request.headers.first(name).is_some();
+        self.method == b"OPTIONS" && has("origin") && has("access-control-request-method")
+    }
+
+    fn is_tunnel(&self) -> bool {
+        self.method == b"CONNECT" || !self.upgrades.is_empty()
+    }
+}
+
+impl PathMatch {
+    /// The variables of a normalised path, if it matches.
+    #[must_use]
+    pub fn matches(&self, path: &[u8]) -> Option<Variables> {
+        let matched = match self {
+            Self::Exact(own) => own.as_bytes() == path,
+            Self::Prefix(own) => {
+                let rest = path.strip_prefix(own.as_bytes())?;
+                own.ends_with('/') || matches!(rest.first(), None | Some(b'/'))
+            }
+            Self::Template(template) => return template.matches(path),
+        };
+        matched.then(Variables::default)
+    }
+}
+
+/// Envoy leaves `Connection` only on upgrades; a later proxy would drop every header that it names.
+fn check_connection(request: &Request) -> Result<(), RequestError> {
+    let harmless: [&[u8]; 5] = [b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"];
+    if tokens(request, "connection").all(|token| harmless.contains(&token.as_slice())) { Ok(()) } else { Err(RequestError::Connection) }
+}
+
+/// The members of a list header (RFC 9110, section 5.6.1), in lower case.
+fn tokens<'r>(request: &'r Request, name: &str) -> impl Iterator<Item = Vec<u8>> + use<'r> {
+    let values: Vec<&'r [u8]> = request.headers.all(name).collect();
+    values
+        .into_iter()
+        .flat_map(|value| value.split(|b| *b == b','))
+        .map(|token| token.trim_ascii().to_ascii_lowercase())
+        .filter(|token| !token.is_empty())
 }

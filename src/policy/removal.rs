@@ -1,5 +1,8 @@
 //! What no client may send to the upstream.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use crate::credential::Place;
 
 /// A header name, or every name that begins so (`x-ep-*`).
@@ -17,20 +20,102 @@ impl NamePattern {
     /// # Errors
     /// What is wrong with it, as a sentence for the operator.
     pub fn parse(pattern: &str) -> Result<Self, &'static str> {
-        let _ = pattern;
-        Err("")
+        let (name, is_prefix) = pattern.strip_suffix('*').map_or((pattern, false), |name| (name, true));
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err("a header name, or the beginning of one with * at its end");
+        }
+        let name = name.to_ascii_lowercase();
+        Ok(if is_prefix { Self::Prefix(name) } else { Self::Exact(name) })
     }
+}
+
+/// RFC 9110, section 5.6.2, without the star, which means something else here.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
 /// Everything that is removed from requests, compiled.
 #[derive(Debug, Default)]
-pub struct Removal {}
+pub struct Removal {
+    exact: HashSet<Vec<u8>>,
+    prefixes: Vec<Vec<u8>>,
+    queries: Vec<Arc<str>>,
+}
+
+/// The message's own framing and routing: never removed, whatever a pattern says.
+const FRAMING: [&[u8]; 7] = [b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"te", b"trailer"];
 
 impl Removal {
     /// From all names to remove and every place of any provider.
     #[must_use]
     pub fn new(names: &[NamePattern], places: &[Place]) -> Self {
-        let _ = (names, places);
-        Self::default()
+        let mut removal = Self::default();
+        for pattern in names {
+            match pattern {
+                NamePattern::Exact(name) => drop(removal.exact.insert(fold(name.as_bytes()))),
+                NamePattern::Prefix(name) => removal.prefixes.push(fold(name.as_bytes())),
+            }
+        }
+        for place in places {
+            match place {
+                Place::Header { name, .. } => drop(removal.exact.insert(fold(name.as_bytes()))),
+                Place::Query(name) if !removal.queries.contains(name) => removal.queries.push(Arc::clone(name)),
+                Place::Query(_) => {}
+            }
+        }
+        removal
+    }
+
+    /// Whether a header (or trailer) of this name is removed, in whatever spelling CGI would read as the same.
+    #[must_use]
+    pub fn covers(&self, name: &[u8]) -> bool {
+        if name.first() == Some(&b':') || FRAMING.contains(&name) {
+            return false;
+        }
+        let folded = fold(name);
+        self.exact.contains(&folded) || self.prefixes.iter().any(|prefix| folded.starts_with(prefix))
+    }
+
+    /// The query parameters that are removed.
+    #[must_use]
+    pub fn queries(&self) -> &[Arc<str>] {
+        &self.queries
+    }
+}
+
+/// The name as CGI and WSGI read it: letters and digits count, everything else is one and the same (RFC 3875, section 4.1.18).
+fn fold(name: &[u8]) -> Vec<u8> {
+    name.iter().map(|b| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn covers_every_spelling() {
+        let names = ["x-auth-subject", "X-EP-*", "content-*"].map(|n| NamePattern::parse(n).unwrap());
+        let places = [Place::Header { name: "x-api-key".into(), scheme: None }, Place::Query("access_token".into())];
+        let removal = Removal::new(&names, &places);
+        for name in [
+            "x-auth-subject",
+            "x_auth_subject",
+            "x.auth-subject",
+            "X-Auth-Subject",
+            "x-ep-",
+            "x_ep_user",
+            "x-api-key",
+            "x-api.key",
+            "content-type",
+        ] {
+            assert!(removal.covers(name.as_bytes()), "{name}");
+        }
+        for name in ["x-auth-subjects", "x-auth", "x-epilogue", ":path", "content-length", "host"] {
+            assert!(!removal.covers(name.as_bytes()), "{name}");
+        }
+        for bad in ["", "*", "a b", "a*b", "a:", "\u{e4}"] {
+            assert!(NamePattern::parse(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,0 +1,158 @@
+//! What changes on a request that goes upstream: what clients may not say is removed, then the identity is written down.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::credential::{Place, without_parameters};
+use crate::decision::Edits;
+use crate::identity::{Identity, claim};
+use crate::policy::{Policy, ProviderId, Removal, Source, UpstreamHeader};
+use crate::refusal::{AnnotationError, AnnotationFault};
+use crate::request::{Headers, Request};
+
+/// All but RFC 3986's unreserved characters.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// An identity that satisfied a requirement, and what its credential was.
+#[derive(Debug)]
+pub struct Proven<'a> {
+    /// Whose.
+    pub provider: ProviderId,
+    /// Who.
+    pub identity: &'a Identity,
+    /// Where the credential stood; `None` for a certificate.
+    pub place: Option<&'a Place>,
+}
+
+/// The edits for a request: the first of the proven identities goes upstream. Without any, what clients may not say is removed all the same.
+///
+/// # Errors
+/// A value that can't go into its header.
+pub fn edits(policy: &Policy, request: &Request, proven: &[Proven<'_>]) -> Result<Edits, AnnotationError> {
+    let kept: Vec<&Place> = proven.iter().filter(|p| keeps_credential(policy, p.provider)).filter_map(|p| p.place).collect();
+    let mut edits = removals(&policy.removal, request, &kept);
+    let Some(upstream) = proven.first().and_then(|p| policy.provider(p.provider)).map(|provider| &provider.upstream) else {
+        return Ok(edits);
+    };
+    for header in &upstream.headers {
+        let identity = match header.of {
+            None => proven.first(),
+            Some(of) => proven.iter().find(|p| p.provider == of),
+        };
+        if let Some(value) = identity.map(|p| header_value(header, p.identity)).transpose()?.flatten() {
+            edits.set.push((Arc::clone(&header.name), value));
+        } else if header.required {
+            return Err(AnnotationError { header: Arc::clone(&header.name), what: AnnotationFault::Absent });
+        }
+    }
+    if let Some(name) = &upstream.payload_header
+        && let Some(token) = proven.first().and_then(|p| p.identity.token.as_ref())
+    {
+        edits.set.push((Arc::clone(name), token.encoded.clone().into_bytes()));
+    }
+    // Envoy's replace is enough where the client sent the header once; it leaves the second copy.
+    edits.remove.retain(|name| !edits.set.iter().any(|(set, _)| set.as_bytes() == name) || is_repeated(&request.headers, name));
+    Ok(edits)
+}
+
+/// The edits for a refused request: no credential stays where an access log would find it.
+#[must_use]
+pub fn edits_for_refusal(policy: &Policy, request: &Request) -> Edits {
+    removals(&policy.removal, request, &[])
+}
+
+/// The names to remove from trailers.
+#[must_use]
+pub fn trailer_removals(policy: &Policy, trailers: &Headers) -> Vec<Vec<u8>> {
+    names_to_remove(&policy.removal, trailers, &[])
+}
+
+fn keeps_credential(policy: &Policy, provider: ProviderId) -> bool {
+    policy.provider(provider).is_some_and(|p| p.upstream.keep_credential)
+}
+
+fn removals(removal: &Removal, request: &Request, kept: &[&Place]) -> Edits {
+    let kept_parameter = kept.iter().find_map(|place| match place {
+        Place::Query(name) => Some(&**name),
+        Place::Header { .. } => None,
+    });
+    Edits {
+        remove: names_to_remove(removal, &request.headers, kept),
+        set: Vec::new(),
+        path: request.target().and_then(|target| without_parameters(target, removal.queries(), kept_parameter)),
+    }
+}
+
+fn names_to_remove(removal: &Removal, headers: &Headers, kept: &[&Place]) -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    for (name, _) in headers.iter() {
+        let is_kept = kept.iter().any(|place| matches!(place, Place::Header { name: kept, .. } if kept.as_bytes() == name));
+        if removal.covers(name) && !is_kept && !names.iter().any(|n| n == name) {
+            names.push(name.to_vec());
+        }
+    }
+    names
+}
+
+fn is_repeated(headers: &Headers, name: &[u8]) -> bool {
+    headers.iter().filter(|(n, _)| *n == name).nth(1).is_some()
+}
+
+fn header_value(header: &UpstreamHeader, identity: &Identity) -> Result<Option<Vec<u8>>, AnnotationError> {
+    let fault = |what| AnnotationError { header: Arc::clone(&header.name), what };
+    if let Source::Value(constant) = &header.source {
+        return Ok(Some([header.prefix.as_bytes(), constant.0.as_bytes()].concat()));
+    }
+    let values: Vec<Cow<'_, str>> = values(&header.source, identity).into_iter().filter(|v| !v.is_empty()).collect();
+    if header.single && values.len() > 1 {
+        return Err(fault(AnnotationFault::Several));
+    }
+    let mut line = header.prefix.clone();
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            line.push(',');
+        }
+        if header.percent_encode {
+            line.extend(utf8_percent_encode(value, ENCODED));
+        } else if can_stand_in_header(value) || matches!(header.source, Source::CertificatePem) {
+            line.push_str(value);
+        } else {
+            return Err(fault(AnnotationFault::Unprintable));
+        }
+    }
+    Ok((!values.is_empty()).then(|| line.into_bytes()))
+}
+
+/// Printable ASCII without the separator of lists, and without blanks at the ends, which recipients trim (RFC 9110, section 5.5).
+fn can_stand_in_header(value: &str) -> bool {
+    value.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b',') && value.trim_ascii().len() == value.len()
+}
+
+fn values<'a>(source: &Source, identity: &'a Identity) -> Vec<Cow<'a, str>> {
+    let strings = |list: &'a Option<Vec<String>>| list.iter().flatten().map(|s| Cow::Borrowed(s.as_str())).collect();
+    match source {
+        Source::Provider => vec![Cow::Borrowed(&identity.provider)],
+        Source::Subject => identity.subject.iter().map(|s| Cow::Borrowed(s.as_str())).collect(),
+        Source::Roles => strings(&identity.roles),
+        Source::Scopes => strings(&identity.scopes),
+        Source::Claim(path) => match identity.token.as_ref().and_then(|token| claim(&token.claims, path)) {
+            None => Vec::new(),
+            Some(Value::Array(elements)) => elements.iter().map(text).collect(),
+            Some(other) => vec![text(other)],
+        },
+        Source::Attribute(name) => identity.attributes.get(name).map(|v| Cow::Borrowed(v.as_str())).into_iter().collect(),
+        Source::CertificatePem => identity.certificate.iter().map(|c| Cow::Owned(c.percent_encoded_pem())).collect(),
+        // Written as it is, by the caller.
+        Source::Value(_) => Vec::new(),
+    }
+}
+
+fn text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}

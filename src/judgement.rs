@@ -1,0 +1,300 @@
+//! From a requirement to a verdict: every claimed credential is judged, then the requirement's tree is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::annotation::Proven;
+use crate::authenticator::jwt::{Keys, Token, Verdict};
+use crate::authenticator::{CertificateError, Jwt, StaticSecret};
+use crate::credential::{self, Credential, Place};
+use crate::identity::Identity;
+use crate::keys::{KeySet, SetId};
+use crate::peer::Peer;
+use crate::policy::{Condition, Kind, Need, Policy, ProviderId, Requirement, Selected};
+use crate::refusal::{ConditionError, CredentialError, Refusal};
+use crate::request::Request;
+use crate::signature::Verify;
+use crate::time::UnixTime;
+
+/// What a judgement is made with: questions that are answered at once.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    /// The time.
+    pub now: UnixTime,
+    /// Who verifies signatures.
+    pub verify: &'a dyn Verify,
+    /// The connection's client certificate.
+    pub peer: &'a dyn Peer,
+}
+
+/// Where a key set of the network is looked up.
+pub trait KeySets {
+    /// The set to verify with now, if there is one that is no older than `max_stale` beyond its refresh.
+    fn get(&self, set: SetId, max_stale: Duration) -> Option<Arc<KeySet>>;
+}
+
+/// What became of a requirement.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// It is satisfied; the first proof is whose identity goes upstream. Empty: optional, and no credential was sent.
+    Satisfied(Vec<Proof<'a>>),
+    /// It is not.
+    Refused(Refusal, Option<ProviderId>),
+    /// It could be, once this provider's keys are there.
+    KeysNeeded(ProviderId),
+}
+
+/// A good credential.
+#[derive(Debug)]
+pub struct Proof<'a> {
+    /// Whose.
+    pub provider: ProviderId,
+    /// Who sent it.
+    pub identity: Box<Identity>,
+    /// Where it stood; `None` for a certificate.
+    pub place: Option<&'a Place>,
+}
+
+impl Proof<'_> {
+    /// For the annotation.
+    #[must_use]
+    pub fn proven(&self) -> Proven<'_> {
+        Proven { provider: self.provider, identity: &self.identity, place: self.place }
+    }
+}
+
+/// Judges every credential that a member of the requirement claims, then the requirement.
+pub fn judge<'a>(
+    policy: &'a Policy,
+    requirement: &'a Requirement,
+    selected: &Selected<'_>,
+    request: &'a Request,
+    key_sets: &dyn KeySets,
+    at: &At<'_>,
+) -> Outcome<'a> {
+    let needs = requirement.needs();
+    let members = Members::of(policy, &needs);
+    let judge = Judge { policy, members: &members, selected, request, key_sets, at };
+    let mut judged = Vec::new();
+    for provider in &members.0 {
+        judged.push((*provider, judge.credential(*provider)));
+    }
+    if let Some(bad) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::Bad(_)))
+        && let (provider, Judged::Bad(refusal)) = judged.swap_remove(bad)
+    {
+        return Outcome::Refused(refusal, Some(provider));
+    }
+    let tree = Tree { judged: &judged, selected };
+    match tree.read(requirement) {
+        Reading::Satisfied(providers) => {
+            if let Some(waiting) = judged.iter().find(|(_, verdict)| matches!(verdict, Judged::KeysNeeded)) {
+                return Outcome::KeysNeeded(waiting.0);
+            }
+            let mut proofs = Vec::new();
+            for wanted in providers {
+                if let Some(found) = judged.iter().position(|(provider, _)| *provider == wanted)
+                    && let (provider, Judged::Good(identity, place)) = judged.swap_remove(found)
+                {
+                    proofs.push(Proof { provider, identity, place });
+                }
+            }
+            Outcome::Satisfied(proofs)
+        }
+        Reading::Forbidden(error, provider) => Outcome::Refused(error.into(), Some(provider)),
+        Reading::Missing(provider) => Outcome::Refused(missing(policy, &needs, provider), provider),
+    }
+}
+
+/// It is the certificate that is missing where nothing else would do.
+fn missing(policy: &Policy, needs: &[&Need], provider: Option<ProviderId>) -> Refusal {
+    let is_certificate = |id: ProviderId| matches!(policy.provider(id).map(|p| &p.kind), Some(Kind::ClientCertificate(_)));
+    let only_certificates = provider.map_or_else(|| needs.iter().all(|need| is_certificate(need.provider)), is_certificate);
+    if only_certificates { CertificateError::Missing.into() } else { CredentialError::Missing.into() }
+}
+
+/// The providers of a requirement, each once, in order.
+struct Members(Vec<ProviderId>);
+
+impl Members {
+    fn of(policy: &Policy, needs: &[&Need]) -> Self {
+        let mut members = Vec::new();
+        for need in needs {
+            if !members.contains(&need.provider) && policy.provider(need.provider).is_some() {
+                members.push(need.provider);
+            }
+        }
+        Self(members)
+    }
+}
+
+/// What became of one provider's credential.
+enum Judged<'a> {
+    Absent,
+    Good(Box<Identity>, Option<&'a Place>),
+    Bad(Refusal),
+    KeysNeeded,
+}
+
+struct Judge<'a, 'j> {
+    policy: &'a Policy,
+    members: &'j Members,
+    selected: &'j Selected<'j>,
+    request: &'a Request,
+    key_sets: &'j dyn KeySets,
+    at: &'j At<'j>,
+}
+
+impl<'a> Judge<'a, '_> {
+    fn credential(&self, id: ProviderId) -> Judged<'a> {
+        let Some(provider) = self.policy.provider(id) else {
+            return Judged::Bad(Refusal::Internal("a requirement names no provider"));
+        };
+        if let Kind::ClientCertificate(members) = &provider.kind {
+            return match members.authenticate(&provider.name, self.at.peer, &self.selected.host, self.at.now) {
+                Ok(None) => Judged::Absent,
+                Ok(Some(identity)) => Judged::Good(Box::new(identity), None),
+                Err(error) => Judged::Bad(error.into()),
+            };
+        }
+        let found = match credential::find(provider.kind.places(), self.request) {
+            Ok(None) => return Judged::Absent,
+            Ok(Some(found)) => found,
+            Err(error) => return Judged::Bad(error.into()),
+        };
+        match &provider.kind {
+            Kind::StaticSecret { secrets, .. } => self.secret(secrets, &found),
+            Kind::Jwt { jwt, .. } => self.token(id, jwt, &provider.name, &found),
+            Kind::ClientCertificate(_) => Judged::Absent,
+        }
+    }
+
+    fn secret(&self, secrets: &StaticSecret, found: &Credential<'a>) -> Judged<'a> {
+        if self.rivals(found.place).any(|rival| is_claimed_by(rival, found)) {
+            return Judged::Absent;
+        }
+        match secrets.authenticate(&found.text, self.at.now) {
+            Ok(identity) => Judged::Good(Box::new(identity), Some(found.place)),
+            Err(error) => Judged::Bad(error.into()),
+        }
+    }
+
+    fn token(&self, id: ProviderId, jwt: &Jwt, name: &Arc<str>, found: &Credential<'a>) -> Judged<'a> {
+        let token = match Token::parse(&found.text) {
+            Ok(token) if jwt.claims(&token) => token,
+            parsed => match (parsed, self.rivals(found.place).count()) {
+                // Nobody else looks there: the reason is this provider's own.
+                (Err(error), 1) => return Judged::Bad(error.into()),
+                (Ok(token), 1) => token,
+                _ if self.is_claimed_by_another(id, found) => return Judged::Absent,
+                _ => return Judged::Bad(CredentialError::Unrecognised.into()),
+            },
+        };
+        let keys = match &jwt.keys {
+            Keys::Remote { set, max_stale, .. } => self.key_sets.get(*set, *max_stale),
+            _ => None,
+        };
+        match jwt.authenticate(name, &token, keys.as_deref(), self.at.now, self.at.verify) {
+            Ok(Verdict::Good(identity)) => Judged::Good(identity, Some(found.place)),
+            Ok(Verdict::KeysNeeded) => Judged::KeysNeeded,
+            Err(error) => Judged::Bad(error.into()),
+        }
+    }
+
+    /// The members of the requirement that look at this place.
+    fn rivals(&self, place: &Place) -> impl Iterator<Item = &'a Kind> {
+        self.members.0.iter().filter_map(|id| self.policy.provider(*id)).map(|p| &p.kind).filter(move |kind| kind.places().contains(place))
+    }
+
+    fn is_claimed_by_another(&self, id: ProviderId, found: &Credential<'_>) -> bool {
+        let others = self.members.0.iter().filter(|other| **other != id).filter_map(|other| self.policy.provider(*other));
+        // A static secret takes what no token provider claims.
+        others
+            .filter(|p| p.kind.places().contains(found.place))
+            .any(|p| matches!(p.kind, Kind::StaticSecret { .. }) || is_claimed_by(&p.kind, found))
+    }
+}
+
+/// A token provider claims what parses as one of its tokens and names one of its issuers: place and shape, before any cryptography.
+fn is_claimed_by(kind: &Kind, found: &Credential<'_>) -> bool {
+    matches!(kind, Kind::Jwt { jwt, .. } if Token::parse(&found.text).is_ok_and(|token| jwt.claims(&token)))
+}
+
+/// What a requirement comes to.
+enum Reading {
+    Satisfied(Vec<ProviderId>),
+    Forbidden(ConditionError, ProviderId),
+    Missing(Option<ProviderId>),
+}
+
+struct Tree<'a, 'j> {
+    judged: &'j [(ProviderId, Judged<'a>)],
+    selected: &'j Selected<'j>,
+}
+
+impl Tree<'_, '_> {
+    /// A credential whose keys are still to come counts as good here: if the requirement fails all the same, nothing need be awaited.
+    fn read(&self, requirement: &Requirement) -> Reading {
+        match requirement {
+            Requirement::One(need) => self.need(need),
+            Requirement::Any(members) => self.any(members),
+            Requirement::All { members, identity } => self.all(members, *identity),
+        }
+    }
+
+    fn need(&self, need: &Need) -> Reading {
+        let judged = self.judged.iter().find(|(provider, _)| *provider == need.provider).map(|(_, judged)| judged);
+        match judged {
+            Some(Judged::Good(identity, _)) => match check(need, identity, self.selected) {
+                Ok(()) => Reading::Satisfied(vec![need.provider]),
+                Err(error) => Reading::Forbidden(error, need.provider),
+            },
+            Some(Judged::KeysNeeded) => Reading::Satisfied(vec![need.provider]),
+            Some(Judged::Absent) if need.optional => Reading::Satisfied(vec![]),
+            _ => Reading::Missing(Some(need.provider)),
+        }
+    }
+
+    fn any(&self, members: &[Requirement]) -> Reading {
+        let mut best = Reading::Missing(None);
+        for member in members {
+            match self.read(member) {
+                satisfied @ Reading::Satisfied(_) => return satisfied,
+                forbidden @ Reading::Forbidden(..) if matches!(best, Reading::Missing(_)) => best = forbidden,
+                _ => {}
+            }
+        }
+        best
+    }
+
+    fn all(&self, members: &[Requirement], identity: Option<ProviderId>) -> Reading {
+        let mut providers = Vec::new();
+        let mut lacking: Option<Reading> = None;
+        for member in members {
+            match self.read(member) {
+                Reading::Satisfied(more) => providers.extend(more),
+                forbidden @ Reading::Forbidden(..) if !matches!(lacking, Some(Reading::Forbidden(..))) => lacking = Some(forbidden),
+                missing @ Reading::Missing(_) if lacking.is_none() => lacking = Some(missing),
+                _ => {}
+            }
+        }
+        if let Some(lacking) = lacking {
+            return lacking;
+        }
+        // Stable: the named identity comes first, the others keep their order.
+        providers.sort_by_key(|provider| Some(*provider) != identity);
+        Reading::Satisfied(providers)
+    }
+}
+
+fn check(need: &Need, identity: &Identity, selected: &Selected<'_>) -> Result<(), ConditionError> {
+    let all = |conditions: &[Condition]| conditions.iter().try_for_each(|c| c.check(identity, &selected.variables));
+    all(&need.conditions)?;
+    let mut first_error = None;
+    for alternative in &need.any_of {
+        match all(alternative) {
+            Ok(()) => return Ok(()),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}

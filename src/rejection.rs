@@ -1,0 +1,181 @@
+//! From a refusal to the answer that the client gets.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use crate::annotation::edits_for_refusal;
+use crate::decision::{Rejection, Reply};
+use crate::policy::{Action, Body, Challenge, Kind, Policy, ProviderId, Reject};
+use crate::reason::{Class, Reason};
+use crate::refusal::{CredentialError, Refusal, RequestError};
+use crate::request::Request;
+
+/// When a client that got 503 should ask again, in seconds.
+const RETRY_AFTER: &str = "5";
+
+/// The rejection of a request.
+#[must_use]
+pub fn reject(policy: &Policy, request: &Request, refusal: Refusal, rule: Option<usize>, provider: Option<ProviderId>) -> Rejection {
+    let reply = reply(policy, request, &refusal, rule);
+    Rejection { refusal, rule, provider, reply, edits: edits_for_refusal(policy, request) }
+}
+
+/// The rejection of a request that could not even be read.
+#[must_use]
+pub fn reject_unread(policy: &Policy, what: &'static str) -> Rejection {
+    reject(policy, &Request::default(), Refusal::Internal(what), None, None)
+}
+
+fn reply(policy: &Policy, request: &Request, refusal: &Refusal, rule: Option<usize>) -> Reply {
+    let reason = refusal.reason();
+    let status = status(&policy.reject, reason);
+    let mut headers = vec![("cache-control", "no-store".to_owned())];
+    if let Refusal::Request(RequestError::Method(allowed)) = refusal {
+        headers.push(("allow", allowed.join(", ")));
+    }
+    if status == 503 {
+        headers.push(("retry-after", RETRY_AFTER.to_owned()));
+    }
+    if let Some(challenge) = challenge(policy, refusal, status, rule) {
+        headers.push(("www-authenticate", challenge));
+    }
+    let text = text(&policy.reject, refusal, status);
+    let body = if request.is_grpc() { Body::Text } else { policy.reject.body };
+    let (content_type, body) = match body {
+        Body::Problem => ("application/problem+json", problem(&policy.reject, reason, status, text)),
+        Body::Detail => ("application/json", Value::from(Map::from_iter([("detail".to_owned(), text.into())])).to_string()),
+        Body::Text => ("text/plain; charset=utf-8", text),
+        Body::None => return Reply { status, grpc_status: grpc_status(status), headers, body: Vec::new() },
+    };
+    headers.push(("content-type", content_type.to_owned()));
+    Reply { status, grpc_status: grpc_status(status), headers, body: body.into_bytes() }
+}
+
+fn status(reject: &Reject, reason: Reason) -> u16 {
+    let by_class = match reason.class() {
+        Class::BadRequest => 400,
+        Class::Unauthorized => 401,
+        Class::Forbidden => reject.forbidden,
+        Class::Denied => 403,
+        Class::MethodNotAllowed => 405,
+        Class::Misdirected => 421,
+        Class::TooEarly => 425,
+        Class::Unavailable => 503,
+        Class::Internal => 500,
+    };
+    reject.status.get(&reason).copied().unwrap_or(by_class)
+}
+
+/// The code that a gRPC client gets.
+const fn grpc_status(status: u16) -> i32 {
+    match status {
+        400 | 421 => 3,
+        401 => 16,
+        403 => 7,
+        404 | 405 => 12,
+        429 => 8,
+        425 | 503 => 14,
+        500 => 13,
+        _ => 2,
+    }
+}
+
+/// What the client reads: the configured message, else the reason where `explain` allows it, else the status in words.
+fn text(reject: &Reject, refusal: &Refusal, status: u16) -> String {
+    let reason = refusal.reason();
+    match reject.messages.get(&reason) {
+        Some(message) => message.replace("{role}", refusal.role().unwrap_or_default()),
+        None if reject.explain => reason.sentence().to_owned(),
+        None => title(status).to_owned(),
+    }
+}
+
+fn problem(reject: &Reject, reason: Reason, status: u16, text: String) -> String {
+    let mut members = Map::new();
+    members.insert("title".into(), title(status).into());
+    members.insert("status".into(), status.into());
+    if text != title(status) {
+        members.insert("detail".into(), text.into());
+    }
+    if reject.explain {
+        members.insert("reason".into(), reason.code().into());
+    }
+    Value::from(members).to_string()
+}
+
+/// The status in words (RFC 9110, section 15).
+const fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        421 => "Misdirected Request",
+        425 => "Too Early",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "Refused",
+    }
+}
+
+/// `WWW-Authenticate`: on every 401 of a rule whose credentials have a scheme, and where RFC 6750 gives an error code.
+fn challenge(policy: &Policy, refusal: &Refusal, status: u16, rule: Option<usize>) -> Option<String> {
+    let scheme = policy.reject.challenge.unwrap_or_else(|| challenge_of_rule(policy, rule));
+    let error = bearer_error(refusal);
+    if status != 401 && !(error.is_some() && matches!(status, 400 | 403)) {
+        return None;
+    }
+    match scheme {
+        Challenge::None => None,
+        Challenge::Basic => (status == 401).then(|| format!("Basic realm=\"{}\", charset=\"UTF-8\"", quoted(&policy.reject.realm))),
+        Challenge::Bearer => Some(bearer(&policy.reject, refusal, error)),
+    }
+}
+
+fn challenge_of_rule(policy: &Policy, rule: Option<usize>) -> Challenge {
+    let Some(Action::Require(requirement)) = rule.and_then(|index| policy.rules.get(index)).map(|rule| &rule.then) else {
+        return Challenge::None;
+    };
+    let takes_tokens = |id| matches!(policy.provider(id).map(|p| &p.kind), Some(Kind::StaticSecret { .. } | Kind::Jwt { .. }));
+    if requirement.needs().iter().any(|need| takes_tokens(need.provider)) { Challenge::Bearer } else { Challenge::None }
+}
+
+/// RFC 6750, section 3.1: no error code where no token was sent.
+const fn bearer_error(refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::Credential(CredentialError::Missing) => None,
+        Refusal::Credential(CredentialError::Ambiguous) => Some("invalid_request"),
+        Refusal::Credential(_) | Refusal::Secret(_) | Refusal::Token(_) => Some("invalid_token"),
+        Refusal::Condition(_) => Some("insufficient_scope"),
+        _ => None,
+    }
+}
+
+fn bearer(reject: &Reject, refusal: &Refusal, error: Option<&str>) -> String {
+    let mut challenge = format!("Bearer realm=\"{}\"", quoted(&reject.realm));
+    let mut add = |name: &str, value: &str| {
+        let _ = write!(challenge, ", {name}=\"{}\"", quoted(value));
+    };
+    if let Some(error) = error {
+        add("error", error);
+        if reject.explain {
+            add("error_description", refusal.reason().sentence());
+        }
+        // A scope comes from the configuration, or from the path, where it may be anything.
+        if let Some(scope) = refusal.scope().filter(|s| !s.is_empty() && s.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))) {
+            add("scope", scope);
+        }
+    }
+    if let Some(url) = &reject.resource_metadata {
+        add("resource_metadata", url);
+    }
+    challenge
+}
+
+/// RFC 9110, section 5.6.4.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
