@@ -1,0 +1,40 @@
+//! Lines in Envoy's log.
+
+use std::fmt::Write as _;
+
+use super::abi::{self, Level};
+use crate::decision::Rejection;
+use crate::policy::Policy;
+use crate::request::Request;
+
+/// The longest piece of what a client sent in a line, in bytes.
+const LONGEST: usize = 128;
+
+/// The line about a refusal: key=value, what the client sent escaped and cut, without the query.
+pub(super) fn rejected(policy: Option<&Policy>, request: &Request, rejection: &Rejection) {
+    if !abi::logs(Level::Info) {
+        return;
+    }
+    let mut line = format!("rejected reason={} status={}", rejection.refusal.reason().code(), rejection.reply.status);
+    if let Some(rule) = rejection.rule {
+        let _ = write!(line, " rule={rule}");
+    }
+    if let Some(provider) = rejection.provider.and_then(|id| policy?.provider(id)) {
+        let _ = write!(line, " provider={}", provider.name);
+    }
+    let path = request.target().unwrap_or_default().split(|b| *b == b'?').next().unwrap_or_default();
+    for (key, value) in [
+        ("request_id", request.headers.first("x-request-id").unwrap_or_default()),
+        ("method", request.method()),
+        ("host", request.headers.first(":authority").unwrap_or_default()),
+        ("path", path),
+        ("detail", rejection.refusal.to_string().as_bytes()),
+    ] {
+        let _ = write!(line, " {key}=\"{}\"", cut(value).escape_ascii());
+    }
+    abi::log(Level::Info, &line);
+}
+
+fn cut(value: &[u8]) -> &[u8] {
+    value.get(..LONGEST).unwrap_or(value)
+}
