@@ -7,8 +7,9 @@ mod set;
 
 pub use alg::Alg;
 pub use hmac::HmacKey;
+pub(crate) use jwk::Material;
 pub use jwk::PublicKey;
-pub use set::{KeySet, KeySetError, Skipped};
+pub use set::{Key, KeySet, KeySetError, NoKey, Skipped};
 
 use std::time::Duration;
 
