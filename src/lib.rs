@@ -5,6 +5,8 @@ pub mod certificate;
 pub mod config;
 pub mod credential;
 pub mod decision;
+#[cfg(any(target_os = "wasi", feature = "native-shell"))]
+pub mod envoy;
 pub mod identity;
 pub mod json;
 pub mod keys;

@@ -1,0 +1,3 @@
+//! The shell: where the core meets Envoy.
+
+pub mod verification;
