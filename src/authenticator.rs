@@ -2,7 +2,7 @@
 
 mod client_certificate;
 pub mod jwt;
-mod static_secret;
+pub mod static_secret;
 
 pub use client_certificate::{
     Accept, CertificateError, ClientCertificate, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject, ServerName,

@@ -265,7 +265,7 @@ impl Engine {
         let place = format!("provider={} cluster={} host={}", source.provider, source.cluster, source.authority);
         match read {
             Ok(good) => {
-                effects.push(Effect::Log(false, format!("keys fetched {place} status=200 bytes={bytes} keys={}", good.len())));
+                effects.push(Effect::Log(false, format!("keys fetched {place} status=200 bytes={bytes} keys={}", good.keys().len())));
                 effects.push(Effect::CountFetch(Arc::clone(&source.provider), "success"));
                 effects.push(Effect::NoteKeys(Arc::clone(&source.provider), now));
                 refresh.succeed(good, source, now, random());

@@ -9,8 +9,9 @@ mod store;
 
 pub use alg::Alg;
 pub use hmac::HmacKey;
+pub(crate) use jwk::Material;
 pub use jwk::PublicKey;
-pub use set::{KeySet, KeySetError, Skipped};
+pub use set::{Key, KeySet, KeySetError, NoKey, Skipped};
 pub use store::{KeyStore, Lookup};
 
 use std::time::Duration;

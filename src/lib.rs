@@ -7,6 +7,9 @@ pub mod config;
 pub mod credential;
 pub mod decision;
 pub mod engine;
+#[cfg(any(target_os = "wasi", feature = "native-shell"))]
+pub mod envoy;
+pub mod flood;
 pub mod identity;
 pub mod json;
 pub mod judgement;
@@ -19,3 +22,10 @@ pub mod rejection;
 pub mod request;
 pub mod signature;
 pub mod time;
+
+/// The module's entry. Not in the library that other modules link: each has its own.
+#[cfg(all(target_os = "wasi", feature = "module"))]
+#[expect(missing_docs, reason = "the macro makes an undocumented function")]
+mod entry {
+    proxy_wasm::main! {{ crate::envoy::start() }}
+}

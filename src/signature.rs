@@ -1,14 +1,38 @@
 //! The one seam for verifying signatures of public keys: Envoy's own BoringSSL behind it, or Rust in the module.
-// H2
-/// stub
+
+mod ecdsa;
+mod eddsa;
+mod rsa;
+
+use crate::keys::{Alg, Material, PublicKey};
+
+pub use ecdsa::raw_to_der;
+pub(crate) use ecdsa::two_integers;
+
+/// Verifies signatures of public keys.
 pub trait Verify {
-    /// stub
-    fn verify(&self, alg: crate::keys::Alg, key: &crate::keys::PublicKey, text: &[u8], signature: &[u8]) -> bool;
+    /// Whether `signature`, in the form that JWS gives it (RFC 7518, sections 3.3 to 3.5; RFC 8037, section 3.1), is `key`'s over `text`.
+    ///
+    /// False for an algorithm that the key doesn't permit.
+    fn verify(&self, alg: Alg, key: &PublicKey, text: &[u8], signature: &[u8]) -> bool;
 }
-/// stub
+
+/// Rust in the module: every algorithm, on every host.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Module;
+
 impl Verify for Module {
-    fn verify(&self, _alg: crate::keys::Alg, _key: &crate::keys::PublicKey, _text: &[u8], _signature: &[u8]) -> bool {
-        false
+    fn verify(&self, alg: Alg, key: &PublicKey, text: &[u8], signature: &[u8]) -> bool {
+        key.permits(alg)
+            && match key.material() {
+                Material::Rsa(key) => rsa::verify(alg, key, text, signature),
+                Material::P256(key) => ecdsa::verify::<_, p256::ecdsa::Signature>(key, text, signature),
+                Material::P384(key) => ecdsa::verify::<_, p384::ecdsa::Signature>(key, text, signature),
+                Material::P521(key) => ecdsa::verify::<_, p521::ecdsa::Signature>(key.as_ref(), text, signature),
+                Material::Ed25519(key) => eddsa::verify(key, text, signature),
+            }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,26 @@
 //! JSON Web Tokens (RFC 7519) in compact JWS form (RFC 7515), judged as RFC 8725 advises.
 
+mod callers;
+mod claims;
+mod date;
+mod error;
+mod identity;
+mod signature;
+mod token;
+mod typ;
+
+pub use error::{Excerpt, TokenError};
+pub use token::Token;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::ClaimPath;
+use crate::identity::{ClaimPath, Identity};
 use crate::keys::{Alg, HmacKey, KeySet, SetId};
 use crate::policy::Condition;
+use crate::signature::Verify;
+use crate::time::UnixTime;
 
 /// A provider of tokens, compiled.
 #[derive(Debug)]
@@ -111,53 +126,47 @@ pub struct RoleClaim {
     pub separator: Option<String>,
 }
 
-/// Why a token was refused.
+/// What became of a token.
 #[derive(Debug)]
-pub enum TokenError {}
-
-impl TokenError {
-    /// The reason code.
-    #[must_use]
-    pub const fn reason(&self) -> crate::reason::Reason {
-        crate::reason::Reason::TokenMalformed
-    }
-}
-
-impl std::fmt::Display for TokenError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("")
-    }
-}
-
-/// stub
-pub struct Token<'a>(&'a [u8]);
-/// stub
 pub enum Verdict {
-    /// stub
-    Good(Box<crate::identity::Identity>),
-    /// stub
+    /// It is good, and this is whose it is.
+    Good(Box<Identity>),
+    /// It could be good; there are no keys yet to tell.
     KeysNeeded,
 }
-impl<'a> Token<'a> {
-    /// stub
-    pub fn parse(text: &'a [u8]) -> Result<Self, TokenError> {
-        Ok(Self(text))
-    }
-}
+
 impl Jwt {
-    /// stub
-    pub fn claims(&self, _token: &Token) -> bool {
-        true
+    /// Whether this provider claims the token: it names one of the provider's issuers, if those are named.
+    #[must_use]
+    pub fn claims(&self, token: &Token<'_>) -> bool {
+        self.check_issuer(token).is_ok()
     }
-    /// stub
+
+    /// Judges a token.
+    ///
+    /// `alg`, `iss`, `aud`, `exp` and the presence of a `kid` come before the keys, so that only a token that could be good asks for them; the rest comes after the signature.
+    /// `remote` is the set that [`Keys::Remote`] names, once there is one.
+    ///
+    /// # Errors
+    /// The first reason found against it.
     pub fn authenticate(
         &self,
-        _provider: &std::sync::Arc<str>,
-        _token: &Token,
-        _remote: Option<&KeySet>,
-        _now: crate::time::UnixTime,
-        _verify: &dyn crate::signature::Verify,
+        provider: &Arc<str>,
+        token: &Token<'_>,
+        remote: Option<&KeySet>,
+        now: UnixTime,
+        verify: &dyn Verify,
     ) -> Result<Verdict, TokenError> {
-        Ok(Verdict::KeysNeeded)
+        self.check_before_signature(token, now)?;
+        let Some(signer) = self.check_signature(token, remote, verify)? else {
+            return Ok(Verdict::KeysNeeded);
+        };
+        self.check_after_signature(token, now)?;
+        let identity = Box::new(self.identity(provider, token, signer)?);
+        self.check_conditions(&identity)?;
+        Ok(Verdict::Good(identity))
     }
 }
+
+#[cfg(test)]
+mod tests;

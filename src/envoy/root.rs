@@ -64,7 +64,7 @@ impl Root {
     pub(super) fn new(id: u32) -> Self {
         let shell = Shell {
             engine: RefCell::new(None),
-            verify: Host::probed(),
+            verify: Host::tried(),
             metrics: RefCell::new(Metrics::of_plugin("")),
             flood: RefCell::default(),
             waiting: RefCell::default(),

@@ -1,17 +1,34 @@
 //! JWK sets (RFC 7517, section 5).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
-use super::Alg;
+use super::jwk::text;
+use super::{Alg, PublicKey};
 
-/// The usable keys of a set.
+/// The usable keys of a set. Never empty.
 #[derive(Debug)]
-pub struct KeySet {}
+pub struct KeySet {
+    keys: Vec<Key>,
+    /// Places in `keys`, by `kid`.
+    by_kid: BTreeMap<String, Vec<usize>>,
+    /// The `kid`s of keys that can't be used: no fetch would make them known.
+    unusable: BTreeSet<String>,
+}
+
+/// A key of a set.
+#[derive(Debug)]
+pub struct Key {
+    kid: Option<String>,
+    issuer: Option<String>,
+    public: PublicKey,
+}
 
 /// A key that can't be used, and why.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Its place in the set.
     pub index: usize,
@@ -22,39 +39,196 @@ pub struct Skipped {
 }
 
 /// Why a whole set can't be used.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySetError {
-    /// Not JSON.
+    /// Not JSON, or with duplicate members, or nested too deeply.
     Json(String),
+    /// Not an object with an array `keys`.
+    NotASet,
+    /// More keys than [`KeySet::MAX_KEYS`]: how many.
+    TooMany(usize),
+    /// No key can be used; why each was skipped.
+    Unusable(Vec<Skipped>),
 }
 
-impl std::fmt::Display for KeySetError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let _ = self;
-        f.write_str("")
+/// Why a set has no key for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoKey {
+    /// There is none of that `kid`.
+    Unknown,
+    /// There is one of that `kid`, but not for this algorithm or issuer.
+    Unsuitable,
+    /// The token names no key, and not exactly one would fit.
+    Ambiguous,
+}
+
+impl fmt::Display for KeySetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(what) => write!(f, "not a JSON document: {what}"),
+            Self::NotASet => f.write_str("not a JWK set: an object with an array `keys` (RFC 7517, section 5)"),
+            Self::TooMany(count) => write!(f, "{count} keys; a set may have {}", KeySet::MAX_KEYS),
+            Self::Unusable(skipped) => match skipped.first() {
+                None => f.write_str("no keys"),
+                Some(first) => write!(f, "none of {} keys can be used; {first}", skipped.len()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "keys[{}]", self.index)?;
+        if let Some(kid) = &self.kid {
+            write!(f, " ({})", kid.chars().take(64).collect::<String>().escape_debug())?;
+        }
+        write!(f, ": {}", self.why)
+    }
+}
+
+impl Key {
+    /// Its `kid`.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// The only issuer whose tokens it verifies; `None`: any. (The JWK member `issuer`, which Entra ID sets.)
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub const fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// What the log calls it: its `kid`, or else the beginning of its thumbprint (RFC 7638).
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.kid.clone().unwrap_or_else(|| self.public.short_thumbprint())
+    }
+
+    fn fits(&self, alg: Alg, issuer: Option<&str>) -> bool {
+        self.public.permits(alg) && self.issuer.as_deref().is_none_or(|own| issuer == Some(own))
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.kid == other.kid && self.issuer == other.issuer && self.public.thumbprint() == other.public.thumbprint()
     }
 }
 
 impl KeySet {
-    /// How many.
-    pub fn len(&self) -> usize {
-        0
-    }
-    /// From a document of the network or the configuration.
+    /// The most keys of a set.
+    pub const MAX_KEYS: usize = 100;
+
+    /// The most keys of one `kid`, so that one token never costs more verifications than this.
+    pub const MAX_SAME_KID: usize = 4;
+
+    /// From a document of the network or the configuration, for verifying with `algorithms`. Duplicate members are an error; a key that can't be used is skipped.
     ///
     /// # Errors
     /// See [`KeySetError`].
     pub fn parse(document: &[u8], algorithms: &BTreeSet<Alg>) -> Result<(Self, Vec<Skipped>), KeySetError> {
-        let _ = (document, algorithms);
-        Ok((Self {}, vec![]))
+        let document = crate::json::parse(document).map_err(|error| KeySetError::Json(error.to_string()))?;
+        Self::from_value(&document, algorithms)
     }
 
-    /// From a document that was parsed already.
+    /// From a document that was parsed already, with [`crate::json::parse`].
     ///
     /// # Errors
     /// See [`KeySetError`].
     pub fn from_value(document: &Value, algorithms: &BTreeSet<Alg>) -> Result<(Self, Vec<Skipped>), KeySetError> {
-        let _ = (document, algorithms);
-        Ok((Self {}, vec![]))
+        let entries = document.get("keys").and_then(Value::as_array).ok_or(KeySetError::NotASet)?;
+        if entries.len() > Self::MAX_KEYS {
+            return Err(KeySetError::TooMany(entries.len()));
+        }
+        let mut set = Self { keys: Vec::with_capacity(entries.len()), by_kid: BTreeMap::new(), unusable: BTreeSet::new() };
+        let mut skipped = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if let Err(why) = Key::read(entry, algorithms).and_then(|key| set.add(key)) {
+                let kid = entry.get("kid").and_then(Value::as_str).map(str::to_owned);
+                set.unusable.extend(kid.clone());
+                skipped.push(Skipped { index, kid, why });
+            }
+        }
+        if set.keys.is_empty() { Err(KeySetError::Unusable(skipped)) } else { Ok((set, skipped)) }
+    }
+
+    /// The keys, in the order of the document.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The keys to verify a token with: at most [`Self::MAX_SAME_KID`], never none.
+    ///
+    /// A `kid` may stand for several keys, which RFC 7517, section 4.5, allows: each that fits is one. Without a `kid` there has to be exactly one key that fits.
+    ///
+    /// # Errors
+    /// See [`NoKey`].
+    pub fn find(&self, kid: Option<&str>, alg: Alg, issuer: Option<&str>) -> Result<Vec<&Key>, NoKey> {
+        let Some(kid) = kid else {
+            let mut fitting = self.keys.iter().filter(|key| key.fits(alg, issuer));
+            return match (fitting.next(), fitting.next()) {
+                (Some(key), None) => Ok(vec![key]),
+                _ => Err(NoKey::Ambiguous),
+            };
+        };
+        let Some(places) = self.by_kid.get(kid) else {
+            return Err(if self.unusable.contains(kid) { NoKey::Unsuitable } else { NoKey::Unknown });
+        };
+        let fitting: Vec<&Key> = places.iter().filter_map(|place| self.keys.get(*place)).filter(|key| key.fits(alg, issuer)).collect();
+        if fitting.is_empty() { Err(NoKey::Unsuitable) } else { Ok(fitting) }
+    }
+
+    /// Names the set by all that decides over a token: sets of the same digest verify the same tokens.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut field = |bytes: Option<&[u8]>| {
+            let length = bytes.map_or(u64::MAX, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            hash.update(length.to_be_bytes());
+            hash.update(bytes.unwrap_or_default());
+        };
+        for key in &self.keys {
+            field(key.kid().map(str::as_bytes));
+            field(key.issuer().map(str::as_bytes));
+            field(Some(key.public.thumbprint()));
+            for alg in key.public.algorithms() {
+                field(Some(alg.name().as_bytes()));
+            }
+        }
+        hash.finalize().into()
+    }
+
+    fn add(&mut self, key: Key) -> Result<(), &'static str> {
+        let place = self.keys.len();
+        if let Some(kid) = &key.kid {
+            let places = self.by_kid.entry(kid.clone()).or_default();
+            if places.iter().filter_map(|place| self.keys.get(*place)).any(|other| other.same(&key)) {
+                return Err("stands in the set already");
+            }
+            if places.len() >= Self::MAX_SAME_KID {
+                return Err("too many keys of one `kid`");
+            }
+            places.push(place);
+        }
+        self.keys.push(key);
+        Ok(())
     }
 }
+
+impl Key {
+    fn read(entry: &Value, algorithms: &BTreeSet<Alg>) -> Result<Self, &'static str> {
+        let jwk: &Map<String, Value> = entry.as_object().ok_or("not an object")?;
+        let kid = text(jwk, "kid", "`kid` is not a string")?.map(str::to_owned);
+        let issuer = text(jwk, "issuer", "`issuer` is not a string")?.map(str::to_owned);
+        Ok(Self { kid, issuer, public: PublicKey::from_jwk(jwk, algorithms)? })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! The signature, by whichever keys the provider has.
+
+use super::error::{Excerpt, TokenError};
+use super::token::Token;
+use super::{Caller, Jwt, Keys};
+use crate::keys::{Alg, KeySet, NoKey};
+use crate::signature::Verify;
+
+/// Who signed a token.
+#[derive(Default)]
+pub(super) struct Signer<'k> {
+    /// The id of the key or secret, for the log.
+    pub(super) credential: Option<String>,
+    /// Where callers have keys of their own: whose it is.
+    pub(super) caller: Option<(&'k str, &'k Caller)>,
+}
+
+impl Jwt {
+    /// Verifies the signature. `None`: there are no keys yet.
+    pub(super) fn check_signature<'k>(
+        &'k self,
+        token: &Token<'_>,
+        remote: Option<&KeySet>,
+        verify: &dyn Verify,
+    ) -> Result<Option<Signer<'k>>, TokenError> {
+        let alg = token.alg.clone().map_err(TokenError::AlgorithmUnknown)?;
+        let signer = match &self.keys {
+            Keys::Remote { .. } => match remote {
+                None => return Ok(None),
+                Some(set) => by_set(set, token, alg, verify)?,
+            },
+            Keys::Inline(set) => by_set(set, token, alg, verify)?,
+            Keys::Secret(key) if key.verify(alg, token.signed, &token.signature) => Signer::default(),
+            Keys::Secret(_) => return Err(TokenError::Signature),
+            Keys::Callers(callers) => {
+                let (id, caller, secret) = callers.verify(token, alg)?;
+                Signer { credential: secret.map(str::to_owned), caller: Some((id, caller)) }
+            }
+        };
+        Ok(Some(signer))
+    }
+}
+
+fn by_set<'k>(set: &KeySet, token: &Token<'_>, alg: Alg, verify: &dyn Verify) -> Result<Signer<'k>, TokenError> {
+    let issuer = token.claims.get("iss").and_then(serde_json::Value::as_str);
+    let kid = || Excerpt::new(token.kid.as_deref().unwrap_or_default());
+    let keys = set.find(token.kid.as_deref(), alg, issuer).map_err(|none| match none {
+        NoKey::Unknown => TokenError::KeyUnknown(kid()),
+        NoKey::Unsuitable => TokenError::KeyUnsuitable(kid()),
+        NoKey::Ambiguous => TokenError::KeyUnnamed,
+    })?;
+    let key = keys.into_iter().find(|key| verify.verify(alg, key.public(), token.signed, &token.signature)).ok_or(TokenError::Signature)?;
+    Ok(Signer { credential: Some(key.id()), caller: None })
+}
