@@ -5,7 +5,7 @@ pub mod jwt;
 pub mod static_secret;
 
 pub use client_certificate::{
-    Accept, CertificateError, ClientCertificate, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject, ServerName,
+    Accept, CertificateError, ClientCertificate, Handshakes, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject, ServerName,
 };
 pub use jwt::{Jwt, TokenError};
 pub use static_secret::{SecretError, StaticSecret};

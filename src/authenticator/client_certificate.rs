@@ -1,9 +1,20 @@
 //! The TLS client certificate of the connection, verified by Envoy, read here.
 
+mod handshakes;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::certificate::ExtensionId;
+use crate::certificate::{Certificate, ExtensionId, Malformed, from_pem};
+use crate::identity::Identity;
+use crate::peer::Peer;
+use crate::reason::Reason;
+use crate::time::UnixTime;
+pub use handshakes::Handshakes;
 
 /// A provider of client certificates, compiled.
 #[derive(Debug)]
@@ -88,35 +99,220 @@ pub enum MemberAttribute {
     Fingerprint,
 }
 
+impl ClientCertificate {
+    /// Judges the certificate of `peer`'s connection for a request to `host` (lower case, without port and trailing dot).
+    /// `None`: no certificate was presented.
+    ///
+    /// A certificate without the subject that the configuration names is refused: nothing later could tell its bearer from another's.
+    ///
+    /// # Errors
+    /// Why the certificate was refused.
+    pub fn authenticate(
+        &self,
+        provider: &Arc<str>,
+        peer: &dyn Peer,
+        host: &[u8],
+        now: UnixTime,
+    ) -> Result<Option<Identity>, CertificateError> {
+        let Some(pem) = peer.pem() else {
+            return Ok(None);
+        };
+        match peer.valid() {
+            Some(true) => {}
+            Some(false) => return Err(CertificateError::Unverified),
+            None => return Err(CertificateError::Unverifiable),
+        }
+        self.server_name.check(peer, host)?;
+        let certificate = from_pem(&pem)?;
+        match certificate.at(now) {
+            Ordering::Less => return Err(CertificateError::NotYetValid),
+            Ordering::Greater => return Err(CertificateError::Expired),
+            Ordering::Equal => {}
+        }
+        self.accept.check(&certificate)?;
+        let subject = self.identity.subject.read(&certificate)?;
+        let mut roles = self.identity.roles.as_ref().map_or(Ok(None), |roles| roles.read(&certificate))?;
+        if let Some(granted) = self.identity.grants.get(&subject) {
+            let roles = roles.get_or_insert_default();
+            for role in granted {
+                if !roles.contains(role) {
+                    roles.push(role.clone());
+                }
+            }
+        }
+        let mut attributes = BTreeMap::new();
+        for (name, attribute) in &self.identity.attributes {
+            if let Some(value) = attribute.read(name, &certificate)? {
+                attributes.insert(Arc::clone(name), value);
+            }
+        }
+        Ok(Some(Identity {
+            provider: Arc::clone(provider),
+            subject: Some(subject),
+            roles,
+            attributes,
+            certificate: Some(Arc::new(certificate)),
+            ..Identity::default()
+        }))
+    }
+}
+
+impl ServerName {
+    /// One CA's client could otherwise reach, over its own server name, the host of another CA's members.
+    fn check(self, peer: &dyn Peer, host: &[u8]) -> Result<(), CertificateError> {
+        if self == Self::Any {
+            return Ok(());
+        }
+        let name = peer.server_name();
+        let asked = name.as_deref().map(|name| name.strip_suffix(b".").unwrap_or(name));
+        // An empty SNI names nothing, even if the host were empty, too.
+        if asked.is_some_and(|asked| !asked.is_empty() && asked.eq_ignore_ascii_case(host)) {
+            Ok(())
+        } else {
+            Err(CertificateError::Misdirected(name))
+        }
+    }
+}
+
+impl Accept {
+    fn check(&self, certificate: &Certificate) -> Result<(), CertificateError> {
+        if !self.issuers.is_empty() {
+            let issuer = certificate.issuer()?;
+            if !self.issuers.contains(&issuer) {
+                return Err(CertificateError::Issuer(issuer));
+            }
+        }
+        if !self.subjects.is_empty() {
+            let subject = certificate.subject()?;
+            if !self.subjects.contains(&subject) {
+                return Err(CertificateError::Subject(subject));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MemberSubject {
+    fn read(&self, certificate: &Certificate) -> Result<String, CertificateError> {
+        let mut values = match self {
+            Self::Dn(attribute) => certificate.subject_values(attribute)?,
+            Self::SanUri => owned(certificate.san_uris()?),
+            Self::SanDns => owned(certificate.san_dns()?),
+            Self::Fingerprint => vec![certificate.fingerprint()],
+        };
+        match (values.pop(), values.is_empty()) {
+            (Some(subject), true) if !subject.is_empty() => Ok(subject),
+            (None | Some(_), true) => Err(CertificateError::SubjectAbsent),
+            (_, false) => Err(CertificateError::SubjectAmbiguous),
+        }
+    }
+}
+
+impl MemberRoles {
+    /// `None`: the certificate says nothing of roles, which is not the same as an empty list.
+    fn read(&self, certificate: &Certificate) -> Result<Option<Vec<String>>, CertificateError> {
+        let some = |values: Vec<String>| (!values.is_empty()).then_some(values);
+        Ok(match self {
+            Self::Utf8Sequence(id) => certificate.utf8_sequence(id)?.map(owned),
+            Self::Utf8(id) => certificate.utf8(id)?.map(|role| vec![role.to_owned()]),
+            Self::SanUri => some(owned(certificate.san_uris()?)),
+            Self::Dn(attribute) => some(certificate.subject_values(attribute)?),
+        })
+    }
+}
+
+impl MemberAttribute {
+    fn read(&self, name: &Arc<str>, certificate: &Certificate) -> Result<Option<String>, CertificateError> {
+        let mut values = match self {
+            Self::Utf8(id) => return Ok(certificate.utf8(id)?.map(str::to_owned)),
+            Self::Dn(attribute) => certificate.subject_values(attribute)?,
+            Self::SanUri => owned(certificate.san_uris()?),
+            Self::SanDns => owned(certificate.san_dns()?),
+            Self::Fingerprint => return Ok(Some(certificate.fingerprint())),
+        };
+        let value = values.pop();
+        if values.is_empty() { Ok(value) } else { Err(CertificateError::AttributeAmbiguous(Arc::clone(name))) }
+    }
+}
+
+fn owned(values: Vec<&str>) -> Vec<String> {
+    values.into_iter().map(str::to_owned).collect()
+}
+
 /// Why a certificate was refused.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateError {
-    /// stub
-    Missing,
+    /// Envoy did not verify it in this connection's handshake.
+    Unverified,
+    /// Envoy doesn't say whether it verified it: before 1.39 it has no `connection.peer_certificate_valid`.
+    Unverifiable,
+    /// Envoy did not verify it in this connection's handshake, but did so in an earlier one: see [`Handshakes`].
+    Resumed,
+    /// The connection's SNI, as the client sent it, is not the request's host.
+    Misdirected(Option<Vec<u8>>),
+    /// It can't be read.
+    Malformed(Malformed),
+    /// Its time has not begun.
+    NotYetValid,
+    /// Its time is over.
+    Expired,
+    /// It is of this issuer (RFC 4514), which is not accepted here.
+    Issuer(String),
+    /// It is of this subject (RFC 4514), which is not accepted here.
+    Subject(String),
+    /// It has no value, or an empty one, where the identity's subject is read.
+    SubjectAbsent,
+    /// It has several values where the identity's subject is read.
+    SubjectAmbiguous,
+    /// It has several values where this attribute is read.
+    AttributeAmbiguous(Arc<str>),
+}
+
+impl From<Malformed> for CertificateError {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
+    }
 }
 
 impl CertificateError {
     /// The reason code.
     #[must_use]
-    pub const fn reason(&self) -> crate::reason::Reason {
-        crate::reason::Reason::CertificateMalformed
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Unverified | Self::Unverifiable => Reason::CertificateUnverified,
+            Self::Resumed => Reason::ResumedSession,
+            Self::Misdirected(_) => Reason::Misdirected,
+            Self::Malformed(Malformed::TooLarge) => Reason::CredentialTooLarge,
+            Self::Malformed(_) => Reason::CertificateMalformed,
+            Self::NotYetValid | Self::Expired => Reason::CertificateExpired,
+            Self::Issuer(_) | Self::Subject(_) | Self::SubjectAbsent | Self::SubjectAmbiguous | Self::AttributeAmbiguous(_) => {
+                Reason::CertificateNotAccepted
+            }
+        }
     }
 }
 
-impl std::fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("")
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unverified => f.write_str("connection.peer_certificate_valid is false: untrusted, or a resumed TLS session"),
+            Self::Unverifiable => f.write_str("this Envoy has no connection.peer_certificate_valid"),
+            Self::Resumed => f.write_str("the TLS session was resumed: switch resumption off in the DownstreamTlsContext"),
+            Self::Misdirected(None) => f.write_str("no server name in the TLS handshake"),
+            Self::Misdirected(Some(name)) => write!(f, "server name: {}", shown(name)),
+            Self::Malformed(what) => what.fmt(f),
+            Self::NotYetValid => f.write_str("not valid yet"),
+            Self::Expired => f.write_str("expired"),
+            Self::Issuer(name) => write!(f, "issuer: {}", shown(name.as_bytes())),
+            Self::Subject(name) => write!(f, "subject: {}", shown(name.as_bytes())),
+            Self::SubjectAbsent => f.write_str("no subject where the configuration looks for it"),
+            Self::SubjectAmbiguous => f.write_str("several subjects where one is wanted"),
+            Self::AttributeAmbiguous(name) => write!(f, "several values for the attribute {name}"),
+        }
     }
 }
-impl ClientCertificate {
-    /// stub
-    pub fn authenticate(
-        &self,
-        _provider: &Arc<str>,
-        _peer: &dyn crate::peer::Peer,
-        _host: &[u8],
-        _now: crate::time::UnixTime,
-    ) -> Result<Option<crate::identity::Identity>, CertificateError> {
-        Ok(None)
-    }
+
+/// Escaped and cut, for the log.
+fn shown(octets: &[u8]) -> std::slice::EscapeAscii<'_> {
+    octets.get(..200).unwrap_or(octets).escape_ascii()
 }
