@@ -242,6 +242,8 @@ fn owned(values: Vec<&str>) -> Vec<String> {
 /// Why a certificate was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateError {
+    /// None was presented, where nothing but a certificate would do.
+    Missing,
     /// Envoy did not verify it in this connection's handshake.
     Unverified,
     /// Envoy doesn't say whether it verified it: before 1.39 it has no `connection.peer_certificate_valid`.
@@ -279,6 +281,7 @@ impl CertificateError {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
+            Self::Missing => Reason::CertificateMissing,
             Self::Unverified | Self::Unverifiable => Reason::CertificateUnverified,
             Self::Resumed => Reason::ResumedSession,
             Self::Misdirected(_) => Reason::Misdirected,
@@ -295,6 +298,7 @@ impl CertificateError {
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Missing => f.write_str("no client certificate"),
             Self::Unverified => f.write_str("connection.peer_certificate_valid is false: untrusted, or a resumed TLS session"),
             Self::Unverifiable => f.write_str("this Envoy has no connection.peer_certificate_valid"),
             Self::Resumed => f.write_str("the TLS session was resumed: switch resumption off in the DownstreamTlsContext"),
