@@ -1,0 +1,53 @@
+# `make` lists the targets. What they need beyond rustup and Python 3, they install below target/tools.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help tools build probe test lint run clean
+
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+WASM := $(TARGET_DIR)/wasm32-wasip1/release/portcullis.wasm
+HOME_OF_CARGO := $(or $(CARGO_HOME),$(HOME)/.cargo)
+
+# What the module says of itself at its start.
+export PORTCULLIS_REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+# Paths of this machine stay out of the module, so that anybody can build the same bytes.
+REMAP := --remap-path-prefix=$(HOME_OF_CARGO)=/cargo --remap-path-prefix=$(CURDIR)=/portcullis
+# By itself: what other members of the workspace want of a dependency would end up in the module.
+CARGO_WASM = RUSTFLAGS="$(REMAP)" cargo build --locked --release --target wasm32-wasip1 --lib
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+tools: ## install what is missing: the Rust toolchain with wasm32-wasip1, and Envoy (both pinned)
+	@.ci/install-rust
+	@.ci/install-envoy
+
+build: ## build the module: target/wasm32-wasip1/release/portcullis.wasm
+	@.ci/install-rust
+	$(CARGO_WASM) -p portcullis
+	@printf '%s: %s bytes, %s gzipped\n' $(WASM) "$$(wc -c <$(WASM) | tr -d ' ')" "$$(gzip -9c $(WASM) | wc -c | tr -d ' ')"
+
+probe: ## build the module that the tests of signature verification run inside Envoy
+	@.ci/install-rust
+	$(CARGO_WASM) -p portcullis-probe
+
+test: tools build probe ## run all tests, those with a real Envoy among them
+	cargo test --locked --workspace
+
+lint: ## check format and lints, natively and for wasm32-wasip1
+	@.ci/install-rust
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis -- -D warnings
+	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-probe -- -D warnings
+
+run: tools build ## run Envoy with the filter, an upstream and an identity provider, and show what passes; ONCE=1: show and stop
+	ONCE=$(ONCE) cargo run --locked --quiet -p portcullis-harness --bin stage
+
+clean: ## remove what was built, the tools too
+	cargo clean
+	rm -rf target/tools

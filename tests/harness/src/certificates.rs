@@ -1,0 +1,321 @@
+//! Certification authorities, and certificates of servers and clients with any extension an attacker or a registry
+//! would put into them.
+
+use crate::key::rsa_2048;
+use der::Encode;
+use der::asn1::{OctetStringRef, Utf8StringRef};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, SanType,
+};
+use rustls::pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+use std::sync::Arc;
+use time::{Duration, OffsetDateTime};
+
+/// A certification authority, with an ECDSA P-256 key of its own. Clones are the same authority.
+#[derive(Clone)]
+pub struct Authority {
+    issuer: Arc<CertifiedIssuer<'static, KeyPair>>,
+    /// The certificates between this authority and the root, its own first; empty for a root.
+    above: Vec<Vec<u8>>,
+}
+
+impl Authority {
+    /// A root with this common name and a fresh key. Two of one name are strangers to each other: that is what a rogue
+    /// authority is.
+    pub fn new(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a P-256 key");
+        let issuer = CertifiedIssuer::self_signed(authority_params(name), key).expect("a root certificate");
+        Self { issuer: Arc::new(issuer), above: Vec::new() }
+    }
+
+    /// An intermediate below this one.
+    pub fn intermediate(&self, name: &str) -> Self {
+        let key = KeyPair::generate().expect("a P-256 key");
+        let issuer = CertifiedIssuer::signed_by(authority_params(name), key, &self.issuer).expect("a certificate");
+        let mut above = vec![issuer.der().to_vec()];
+        above.extend(self.above.iter().cloned());
+        Self { issuer: Arc::new(issuer), above }
+    }
+
+    /// Its own certificate in PEM.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// Its own certificate in DER.
+    pub fn der(&self) -> Vec<u8> {
+        self.issuer.der().to_vec()
+    }
+
+    /// A server's certificate for these names.
+    pub fn server(&self, names: &[&str]) -> Certificate {
+        let leaf = names.iter().fold(Leaf::new(), |leaf, name| leaf.dns(name));
+        self.issue(leaf.common_name(names.first().copied().unwrap_or("server")).for_servers())
+    }
+
+    /// A client's certificate with this common name.
+    pub fn client(&self, common_name: &str) -> Certificate {
+        self.issue(Leaf::new().common_name(common_name))
+    }
+
+    /// Issues any leaf.
+    ///
+    /// # Panics
+    /// If a name or an OID can't stand in a certificate.
+    pub fn issue(&self, leaf: Leaf) -> Certificate {
+        let key = if leaf.rsa {
+            let der = rustls::pki_types::PrivatePkcs8KeyDer::from(rsa_2048(2));
+            KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_RSA_SHA256).expect("a fixed RSA key")
+        } else {
+            KeyPair::generate().expect("a P-256 key")
+        };
+        let certificate = leaf.params.signed_by(&key, &self.issuer).expect("a certificate can be made of this");
+        Certificate { der: certificate.der().to_vec(), above: self.above.clone(), key: Arc::new(key) }
+    }
+}
+
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.use_authority_key_identifier_extension = true;
+    (params.not_before, params.not_after) = around_now();
+    params
+}
+
+fn around_now() -> (OffsetDateTime, OffsetDateTime) {
+    let now = OffsetDateTime::now_utc();
+    (now - Duration::days(1), now + Duration::days(30))
+}
+
+/// A leaf certificate to be: valid from yesterday for a month, for TLS clients, with a P-256 key, unless said.
+#[derive(Clone)]
+pub struct Leaf {
+    params: CertificateParams,
+    rsa: bool,
+}
+
+impl Default for Leaf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Leaf {
+    /// One without any name.
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        (params.not_before, params.not_after) = around_now();
+        Self { params, rsa: false }
+    }
+
+    /// The subject's CN; a second call adds a second one.
+    #[must_use]
+    pub fn common_name(self, value: &str) -> Self {
+        self.subject(&[2, 5, 4, 3], value)
+    }
+
+    /// The subject's O.
+    #[must_use]
+    pub fn organization(self, value: &str) -> Self {
+        self.subject(&[2, 5, 4, 10], value)
+    }
+
+    /// The subject's OU.
+    #[must_use]
+    pub fn organizational_unit(self, value: &str) -> Self {
+        self.subject(&[2, 5, 4, 11], value)
+    }
+
+    /// The subject's organizationIdentifier (2.5.4.97), where PSD2 and others put a member's number.
+    #[must_use]
+    pub fn organization_identifier(self, value: &str) -> Self {
+        self.subject(&[2, 5, 4, 97], value)
+    }
+
+    /// Any part of the subject, by its type's OID, as a UTF8String; up to two values of CN, O and OU.
+    #[must_use]
+    pub fn subject(mut self, oid: &[u64], value: &str) -> Self {
+        // The name is a map by type; a known type and its bare OID count as two, which makes room for a second value.
+        let known = match oid {
+            [2, 5, 4, 3] => Some(DnType::CommonName),
+            [2, 5, 4, 10] => Some(DnType::OrganizationName),
+            [2, 5, 4, 11] => Some(DnType::OrganizationalUnitName),
+            _ => None,
+        };
+        let name = &mut self.params.distinguished_name;
+        let bare = DnType::CustomDnType(oid.to_vec());
+        let kind = known.filter(|kind| name.get(kind).is_none()).unwrap_or(bare);
+        assert!(name.get(&kind).is_none(), "no room for another value of {oid:?}");
+        name.push(kind, value);
+        self
+    }
+
+    /// A subject alternative name of the kind URI.
+    ///
+    /// # Panics
+    /// If it isn't ASCII.
+    #[must_use]
+    pub fn uri(mut self, uri: &str) -> Self {
+        self.params.subject_alt_names.push(SanType::URI(uri.try_into().expect("ASCII")));
+        self
+    }
+
+    /// A subject alternative name of the kind DNS.
+    ///
+    /// # Panics
+    /// If it isn't ASCII.
+    #[must_use]
+    pub fn dns(mut self, name: &str) -> Self {
+        self.params.subject_alt_names.push(SanType::DnsName(name.try_into().expect("ASCII")));
+        self
+    }
+
+    /// A subject alternative name of the kind IP address.
+    #[must_use]
+    pub fn ip(mut self, address: IpAddr) -> Self {
+        self.params.subject_alt_names.push(SanType::IpAddress(address));
+        self
+    }
+
+    /// A non-critical extension: its OID in dots, and its value's DER (what stands inside the OCTET STRING).
+    ///
+    /// # Panics
+    /// If that is no OID.
+    #[must_use]
+    pub fn extension(self, oid: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.any_extension(oid, value, false)
+    }
+
+    /// The same, marked critical.
+    ///
+    /// # Panics
+    /// If that is no OID.
+    #[must_use]
+    pub fn critical_extension(self, oid: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.any_extension(oid, value, true)
+    }
+
+    fn any_extension(mut self, oid: &str, value: impl Into<Vec<u8>>, critical: bool) -> Self {
+        let arcs: Result<Vec<u64>, _> = oid.split('.').map(str::parse).collect();
+        let mut extension = CustomExtension::from_oid_content(&arcs.expect("an OID in dots"), value.into());
+        extension.set_criticality(critical);
+        self.params.custom_extensions.push(extension);
+        self
+    }
+
+    /// Valid from and until, in seconds from now.
+    #[must_use]
+    pub fn valid(mut self, from: i64, until: i64) -> Self {
+        let now = OffsetDateTime::now_utc();
+        self.params.not_before = now + Duration::seconds(from);
+        self.params.not_after = now + Duration::seconds(until);
+        self
+    }
+
+    /// Expired an hour ago.
+    #[must_use]
+    pub fn expired(self) -> Self {
+        self.valid(-7200, -3600)
+    }
+
+    /// For TLS servers instead of clients.
+    #[must_use]
+    pub fn for_servers(mut self) -> Self {
+        self.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self
+    }
+
+    /// With an RSA key of 2048 bits (always the same one).
+    #[must_use]
+    pub fn rsa(mut self) -> Self {
+        self.rsa = true;
+        self
+    }
+}
+
+/// An issued certificate, with its key and the certificates between it and the root.
+#[derive(Clone)]
+pub struct Certificate {
+    der: Vec<u8>,
+    above: Vec<Vec<u8>>,
+    key: Arc<KeyPair>,
+}
+
+impl Certificate {
+    /// In DER.
+    pub fn der(&self) -> Vec<u8> {
+        self.der.clone()
+    }
+
+    /// The leaf alone, in PEM.
+    pub fn pem(&self) -> String {
+        pem(&self.der)
+    }
+
+    /// The leaf and the intermediates above it, in PEM: what a server or client is configured with.
+    pub fn chain_pem(&self) -> String {
+        std::iter::once(&self.der).chain(&self.above).map(|der| pem(der)).collect()
+    }
+
+    /// The private key in PEM (PKCS#8).
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
+    /// SHA-256 of the DER: 64 lower-case hex digits, as Envoy writes it.
+    pub fn fingerprint(&self) -> String {
+        Sha256::digest(&self.der).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The fingerprint as `cnf.x5t#S256` has it (RFC 8705, section 3.1).
+    pub fn thumbprint(&self) -> String {
+        use base64::Engine;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(&self.der))
+    }
+
+    pub(crate) fn key_der(&self) -> Vec<u8> {
+        self.key.serialize_der()
+    }
+
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        std::iter::once(&self.der).chain(&self.above).map(|der| CertificateDer::from(der.clone())).collect()
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.extend(line.iter().map(|byte| char::from(*byte)));
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
+
+/// The DER of one UTF8String.
+pub fn der_utf8(text: &str) -> Vec<u8> {
+    Utf8StringRef::new(text).and_then(|value| value.to_der()).expect("a short text has a DER form")
+}
+
+/// The DER of a SEQUENCE OF UTF8String.
+pub fn der_utf8_sequence(texts: &[&str]) -> Vec<u8> {
+    let list: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+    list.to_der().expect("a short list has a DER form")
+}
+
+/// The DER of an OCTET STRING.
+pub fn der_octets(bytes: &[u8]) -> Vec<u8> {
+    OctetStringRef::new(bytes).and_then(|value| value.to_der()).expect("a few octets have a DER form")
+}

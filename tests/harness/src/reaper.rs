@@ -1,0 +1,60 @@
+//! No Envoy outlives the process that started it, whatever ends that process.
+//!
+//! `Drop` covers returns and panics. Ctrl-C, SIGKILL and an abort run no destructor: for those a small shell process
+//! holds the list of process groups and waits on a pipe that closes when this process is gone.
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+const SCRIPT: &str = r#"
+trap '' HUP INT TERM
+groups=
+while read -r sign group; do
+  case $sign in
+    +) groups="$groups $group" ;;
+    -) kept=
+       for g in $groups; do [ "$g" = "$group" ] || kept="$kept $g"; done
+       groups=$kept ;;
+  esac
+done
+for g in $groups; do kill -KILL "-$g" 2>/dev/null; done
+"#;
+
+/// Takes note of a process group that has to die with this process.
+pub(crate) fn watch(group: Pid) {
+    tell('+', group);
+}
+
+/// Forgets a group that has ended, since the number may be given to another.
+pub(crate) fn forget(group: Pid) {
+    tell('-', group);
+}
+
+/// Kills all that is left of a group.
+pub(crate) fn kill(group: Pid) {
+    // An error says that nothing is left of it.
+    let _ = kill_process_group(group, Signal::KILL);
+}
+
+fn tell(sign: char, group: Pid) {
+    static PIPE: OnceLock<Option<Mutex<ChildStdin>>> = OnceLock::new();
+    let Some(pipe) = PIPE.get_or_init(start) else { return };
+    if let Ok(mut pipe) = pipe.lock() {
+        let _ = writeln!(pipe, "{sign} {}", group.as_raw_nonzero());
+    }
+}
+
+fn start() -> Option<Mutex<ChildStdin>> {
+    let mut child = Command::new("sh")
+        .args(["-c", SCRIPT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .ok()?;
+    child.stdin.take().map(Mutex::new)
+}
