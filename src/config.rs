@@ -1,19 +1,210 @@
-//! stub
-use crate::policy::*; use crate::authenticator::*; use crate::credential::Place; use std::sync::Arc;
-#[allow(missing_docs)]
-pub fn load(_c: &[u8], _env: &dyn Fn(&str) -> Option<String>) -> Result<(Policy, Vec<String>), Vec<String>> {
-    use crate::authenticator::static_secret::*;
-    let sha = { use sha2::Digest; let d: [u8;32] = sha2::Sha256::digest("my-secure-token").into(); d };
-    let name: Arc<str> = "partners".into();
-    let ss = StaticSecret::new(Arc::clone(&name), vec![Secret{sha256: sha, caller: Arc::new(Caller{id:"billing".into(), roles: Some(vec!["reader".into()])}), id: Some("s1".into()), not_before: None, not_after: None}]);
-    let from = vec![Place::Header{name:"authorization".into(), scheme: Some("Bearer".into())}];
-    let hdr = |n: &str, s| UpstreamHeader{name: n.into(), source: s, of: None, prefix: String::new(), single:false, required:false, percent_encode:false};
-    let removal = Removal::new(&["x-auth-subject","x-auth-roles"].map(|n| NamePattern::parse(n).unwrap()), &from);
-    let need = Need{provider: ProviderId(0), optional:false, conditions: vec![], any_of: vec![]};
-    Ok((Policy{
-        providers: vec![Provider{name, kind: Kind::StaticSecret{secrets: ss, from}, upstream: Upstream{keep_credential:false, headers: vec![hdr("x-auth-subject", Source::Subject), hdr("x-auth-roles", Source::Roles)], payload_header: None}}],
-        rules: vec![Rule{when: Match::default(), then: Action::Require(Requirement::One(need))}],
-        removal, reject: Reject{realm:"api".into(), forbidden:401, status: Default::default(), messages: Default::default(), body: Body::Problem, explain:false, challenge:None, resource_metadata:None},
-        paths: Paths::default(), limits: Limits{waiting:1000}, key_sets: Default::default(), names_paths: false,
-    }, vec![]))
+//! What operators write: the plugin's configuration. Each field is declared once, as data: its name, its type, its default and its
+//! documentation. What leaves this module is a [`Policy`] in which every name is resolved and nothing must be checked again.
+
+mod client_certificate;
+mod condition;
+mod declare;
+#[cfg(not(target_os = "wasi"))]
+mod describe;
+mod fault;
+mod forms;
+mod jwks_uri;
+mod jwt;
+mod jwt_keys;
+mod mode;
+mod place;
+mod profile;
+mod provider;
+mod quantity;
+mod reader;
+mod reject;
+mod require;
+mod rules;
+mod secret;
+mod source;
+mod static_secret;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+#[cfg(not(target_os = "wasi"))]
+pub use describe::{Description, FieldDescription, ObjectDescription};
+pub use fault::{Fault, Segment, Warning};
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use self::declare::fields;
+use self::fault::Path;
+use self::forms::{Each, Later, Table};
+use self::mode::{LimitsForm, Mode, PathsForm};
+use self::profile::Profile;
+use self::provider::ProviderForm;
+use self::reader::{Form, Node, Reader};
+use self::reject::RejectForm;
+use self::require::{RequireForm, Scope};
+use self::rules::{Named, RuleForm};
+use self::upstream::UpstreamForm;
+use crate::keys::{RemoteKeys, SetId};
+use crate::policy::{Action, Kind, Match, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule};
+
+fields! {
+    /// The plugin's configuration.
+    struct ConfigForm {
+        /// Who can prove who they are, and how, by name.
+        providers: Table<ProviderForm> = required,
+        /// The first that matches decides; a request that none matches is refused. Absent: the only provider, for every request.
+        rules: Each<RuleForm>,
+        /// What the upstream learns.
+        upstream: UpstreamForm = "{}",
+        /// The answers to refused requests.
+        reject: RejectForm = "{}",
+        /// What may stand in paths although upstreams read it in different ways.
+        paths: PathsForm = "{}",
+        /// Verified tokens that are remembered.
+        cache: Later,
+        /// Bounds.
+        limits: LimitsForm = "{}",
+        /// What is no longer good.
+        revoked: Later,
+        /// How the rules are applied.
+        mode: Mode,
+        /// Requirements by name, for `use`.
+        requirements: Table<RequireForm> = "{}",
+    }
+}
+
+/// What upstreams take for another method or path than the one that rules saw.
+const OVERRIDES: [&str; 5] = ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// Loads a configuration: `google.protobuf.Struct` in its binary form, or JSON. A pure function of these bytes and the environment.
+///
+/// # Errors
+/// Every fault that was found, in the order of their paths.
+pub fn load(config: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<(Policy, Vec<Warning>), Vec<Fault>> {
+    let value = source::read(config).map(Value::Object).map_err(|what| vec![Fault { path: Vec::new(), what }])?;
+    let mut cx = Reader::new(env);
+    let policy = ConfigForm::read(Node { value: &value, at: &Path::ROOT }, &mut cx).and_then(|form| form.compile(&mut cx));
+    let Reader { mut faults, mut warnings, .. } = cx;
+    // A requirement that several rules use is judged for each.
+    faults.sort();
+    faults.dedup();
+    warnings.sort();
+    warnings.dedup();
+    match policy {
+        Some(policy) if faults.is_empty() => Ok((policy, warnings)),
+        // Never reached, but a load that fails without a fault must not pass for one that didn't.
+        None if faults.is_empty() => Err(vec![Fault { path: Vec::new(), what: "this can't be loaded".to_owned() }]),
+        _ => Err(faults),
+    }
+}
+
+/// How a configuration is written.
+#[cfg(not(target_os = "wasi"))]
+#[must_use]
+pub fn describe() -> Description {
+    ConfigForm::describe()
+}
+
+impl ConfigForm {
+    fn compile(&self, cx: &mut Reader<'_>) -> Option<Policy> {
+        let (profiles, kinds, key_sets) = self.providers(cx);
+        let known = self.providers.get().is_some().then_some(profiles.as_slice());
+        let (upstreams, mut removed) = self.upstreams(known, cx);
+        let paths = self.paths.get().map_or(Paths { encoded_slash: true, empty_segments: true, parameters: true }, PathsForm::compile);
+        let (rules, named) = self.rules(known, paths, cx);
+        let reject = self.reject.get().and_then(|form| form.compile(&Path::ROOT.name("reject"), cx));
+        let limits = self.limits.get().and_then(|form| form.compile(&Path::ROOT.name("limits"), cx));
+
+        if named.paths || named.methods {
+            removed.extend(OVERRIDES.map(|name| NamePattern::Exact(name.to_owned())));
+        }
+        let places: Vec<_> = profiles.iter().flat_map(|profile| profile.places.iter().cloned()).collect();
+        let provider = |((profile, kind), upstream): ((&Profile, Option<Kind>), upstream::Compiled)| {
+            Some(Provider { name: profile.name.as_str().into(), kind: kind?, upstream: upstream.finish()? })
+        };
+        let providers = profiles.iter().zip(kinds).zip(upstreams).map(provider).collect::<Option<_>>();
+        Some(Policy {
+            providers: providers?,
+            rules: rules?,
+            removal: Removal::new(&removed, &places),
+            reject: reject?,
+            paths,
+            limits: limits?,
+            key_sets,
+            names_paths: named.paths,
+        })
+    }
+
+    /// In the order of their names.
+    fn providers(&self, cx: &mut Reader<'_>) -> (Vec<Profile>, Vec<Option<Kind>>, BTreeMap<SetId, RemoteKeys>) {
+        let at = Path::ROOT.name("providers");
+        let (mut profiles, mut kinds, mut key_sets) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let Some(Table(forms)) = self.providers.get() else { return (profiles, kinds, key_sets) };
+        if forms.is_empty() {
+            cx.fault(&at, format_args!("empty: nobody could prove who they are"));
+        }
+        for (name, form) in forms {
+            let (profile, kind) = match form {
+                Some(form) => form.compile(name, &mut key_sets, &at.name(name), cx),
+                None => (Profile::unknown(name), None),
+            };
+            profiles.push(profile);
+            kinds.push(kind);
+        }
+        (profiles, kinds, key_sets)
+    }
+
+    /// For each provider what it tells the upstream; and the names that no client may send.
+    fn upstreams(&self, profiles: Option<&[Profile]>, cx: &mut Reader<'_>) -> (Vec<upstream::Compiled>, Vec<NamePattern>) {
+        let at = Path::ROOT.name("upstream");
+        let all = self.upstream.get().map(|form| form.compile(None, None, profiles, &at, cx)).unwrap_or_default();
+        let mut names: Vec<_> = all.names().chain(self.upstream.get().map(UpstreamForm::removed).unwrap_or_default()).collect();
+        let mut compiled = Vec::new();
+        let forms = self.providers.get().map(|Table(forms)| forms.as_slice()).unwrap_or_default();
+        let at = Path::ROOT.name("providers");
+        for ((name, form), profile) in forms.iter().zip(profiles.unwrap_or_default()) {
+            let own = form.as_ref().and_then(|form| form.upstream.get());
+            let upstream = own.map(|own| own.compile(Some(&all), Some(profile), profiles, &at.name(name).name("upstream"), cx));
+            names.extend(upstream.iter().flat_map(upstream::Compiled::names));
+            names.extend(own.map(UpstreamForm::removed).unwrap_or_default());
+            compiled.push(upstream.unwrap_or_else(|| all.clone()));
+        }
+        (compiled, names)
+    }
+
+    fn rules(&self, profiles: Option<&[Profile]>, paths: Paths, cx: &mut Reader<'_>) -> (Option<Vec<Rule>>, Named) {
+        let requirements = self.requirements.get().map(|Table(list)| list.as_slice()).unwrap_or_default();
+        let scope = Scope { profiles, requirements, variables: None };
+        let at = Path::ROOT.name("requirements");
+        for (name, form) in requirements {
+            if let Some(form) = form {
+                scope.compile_named(name, form, &at.name(name), cx);
+            }
+        }
+        let at = Path::ROOT.name("rules");
+        let Some(Each(forms)) = self.rules.get() else {
+            if self.rules.is_absent() && profiles.is_some_and(|profiles| profiles.len() > 1) {
+                cx.fault(&at, format_args!("missing; without rules there must be exactly one provider, which every request must satisfy"));
+            }
+            let need = Need { provider: ProviderId(0), optional: false, conditions: Vec::new(), any_of: Vec::new() };
+            let rule = Rule { when: Match::default(), then: Action::Require(Requirement::One(need)) };
+            return (Some(vec![rule]), Named::default());
+        };
+        if forms.is_empty() {
+            cx.fault(&at, format_args!("empty: every request would be refused; leave the field out to demand the only provider"));
+        }
+        let mut named = Named::default();
+        let mut rules = Vec::new();
+        for (index, form) in forms.iter().enumerate() {
+            let rule = form.as_ref().and_then(|form| {
+                let names = form.names();
+                named = Named { paths: named.paths || names.paths, methods: named.methods || names.methods };
+                form.compile(&scope, paths, &at.index(index), cx)
+            });
+            rules.push(rule);
+        }
+        (rules.into_iter().collect(), named)
+    }
 }

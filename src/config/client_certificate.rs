@@ -1,0 +1,265 @@
+//! `client_certificate`: the TLS client certificate of the connection.
+
+use std::sync::Arc;
+
+use super::declare::{fields, words};
+use super::fault::Path;
+use super::forms::{Later, Name, OneOrMany, Table};
+use super::profile::Ability;
+use super::provider::{grants, strings};
+use super::reader::{Form, Given, Node, Reader};
+use crate::authenticator::{Accept, ClientCertificate, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject, ServerName};
+use crate::certificate::ExtensionId;
+
+fields! {
+    /// The TLS client certificate of the connection, verified by Envoy.
+    struct ClientCertificateForm {
+        /// Where the certificate comes from.
+        source: CertificateSource = "connection",
+        /// `listener`: the listener is trusted to have verified it.
+        verified_by: Later,
+        /// What the connection's SNI must be: the request's host, or anything.
+        server_name: ServerNameWord = "host",
+        /// Which certificates are accepted among those that Envoy verified.
+        accept: AcceptForm = "{}",
+        /// Where the certificate says who and what its bearer is.
+        identity: MemberIdentityForm = "{}",
+    }
+}
+
+fields! {
+    /// Which certificates are accepted; an absent or empty list: whatever Envoy verified.
+    struct AcceptForm {
+        /// Issuer names, in RFC 4514 form.
+        issuers: OneOrMany<Name> = "[]",
+        /// Subject names, in RFC 4514 form.
+        subjects: OneOrMany<Name> = "[]",
+    }
+}
+
+fields! {
+    /// Where a certificate says who and what its bearer is.
+    struct MemberIdentityForm {
+        /// Who.
+        subject: PartForm = r#"{"dn": "CN"}"#,
+        /// What; absent: certificates hold no roles.
+        roles: PartForm,
+        /// Further roles, by subject.
+        grants: Table<OneOrMany<Name>> = "{}",
+        /// Further values, for conditions and headers, by the name that they get.
+        attributes: Table<PartForm> = "{}",
+    }
+}
+
+fields! {
+    /// A part of a certificate: exactly one of `dn`, `san`, `fingerprint` and `extension`.
+    struct PartForm {
+        /// An attribute of the subject's distinguished name, by its short name: `CN`, `O`, `OU`, ...
+        dn: Name,
+        /// The subjectAltName's names of this type.
+        san: SanWord,
+        /// The certificate's hash, in lower-case hex.
+        fingerprint: FingerprintWord,
+        /// An extension, by its object identifier.
+        extension: ExtensionForm,
+        /// What the extension holds: one UTF8String, or a SEQUENCE OF UTF8String.
+        r#type: ExtensionType,
+    }
+}
+
+words! {
+    /// What the connection's SNI must be.
+    enum ServerNameWord {
+        "host" => Host,
+        "any" => Any,
+    }
+}
+
+words! {
+    /// A type of subjectAltName.
+    enum SanWord {
+        "uri" => Uri,
+        "dns" => Dns,
+    }
+}
+
+words! {
+    /// A hash.
+    enum FingerprintWord {
+        "sha256" => Sha256,
+    }
+}
+
+words! {
+    /// What an extension holds.
+    enum ExtensionType {
+        "utf8" => Utf8,
+        "utf8_sequence" => Utf8Sequence,
+    }
+}
+
+/// Where the certificate comes from: `connection`; a header is for a later version.
+pub(super) struct CertificateSource;
+
+/// An extension's object identifier.
+pub(super) struct ExtensionForm(ExtensionId);
+
+impl Form for CertificateSource {
+    fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
+        if node.value.is_object() {
+            Later::read(node, cx)?;
+        }
+        super::forms::word(node, cx, &["connection"], &[]).map(|_| Self)
+    }
+
+    #[cfg(not(target_os = "wasi"))]
+    fn describe() -> super::describe::Description {
+        super::describe::Description::Words(&["connection"])
+    }
+}
+
+impl Form for ExtensionForm {
+    fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
+        match ExtensionId::parse(super::forms::text(node, cx)?) {
+            Ok(id) => Some(Self(id)),
+            Err(wrong) => {
+                cx.fault(node.at, format_args!("{wrong}"));
+                None
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "wasi"))]
+    fn describe() -> super::describe::Description {
+        super::describe::Description::Leaf("an object identifier: 1.3.6.1.4.1.62329.1.1")
+    }
+}
+
+/// A part of a certificate, before it is known what for.
+enum Part {
+    Dn(String),
+    San(SanWord),
+    Fingerprint,
+    Extension(ExtensionId, ExtensionType),
+}
+
+impl PartForm {
+    fn part(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Part> {
+        let fields = [
+            ("dn", self.dn.is_written()),
+            ("san", self.san.is_written()),
+            ("fingerprint", self.fingerprint.is_written()),
+            ("extension", self.extension.is_written()),
+        ];
+        cx.exactly_one(at, &fields)?;
+        if self.extension.is_written() {
+            if self.r#type.is_absent() {
+                cx.fault(&at.name("type"), format_args!("missing; an extension's type is one of utf8, utf8_sequence"));
+            }
+        } else if self.r#type.is_written() {
+            cx.fault(&at.name("type"), format_args!("a type goes with an extension"));
+        }
+        if let Some(Name(dn)) = self.dn.get() {
+            if !dn.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                cx.fault(&at.name("dn"), format_args!("not the short name of an attribute, such as CN, O or OU"));
+            }
+            return Some(Part::Dn(dn.to_ascii_uppercase()));
+        }
+        if let Some(san) = self.san.get() {
+            return Some(Part::San(*san));
+        }
+        if self.fingerprint.is_written() {
+            return Some(Part::Fingerprint);
+        }
+        Some(Part::Extension(self.extension.get()?.0.clone(), *self.r#type.get()?))
+    }
+
+    fn subject(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<MemberSubject> {
+        Some(match self.part(at, cx)? {
+            Part::Dn(name) => MemberSubject::Dn(name),
+            Part::San(SanWord::Uri) => MemberSubject::SanUri,
+            Part::San(SanWord::Dns) => MemberSubject::SanDns,
+            Part::Fingerprint => MemberSubject::Fingerprint,
+            Part::Extension(..) => {
+                cx.fault(at, format_args!("a subject comes from dn, san or fingerprint; an extension can be an attribute"));
+                return None;
+            }
+        })
+    }
+
+    fn roles(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<MemberRoles> {
+        Some(match self.part(at, cx)? {
+            Part::Dn(name) => MemberRoles::Dn(name),
+            Part::San(SanWord::Uri) => MemberRoles::SanUri,
+            Part::Extension(id, ExtensionType::Utf8) => MemberRoles::Utf8(id),
+            Part::Extension(id, ExtensionType::Utf8Sequence) => MemberRoles::Utf8Sequence(id),
+            Part::San(SanWord::Dns) | Part::Fingerprint => {
+                cx.fault(at, format_args!("roles come from an extension, {{san: uri}} or dn"));
+                return None;
+            }
+        })
+    }
+
+    fn attribute(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<MemberAttribute> {
+        Some(match self.part(at, cx)? {
+            Part::Dn(name) => MemberAttribute::Dn(name),
+            Part::San(SanWord::Uri) => MemberAttribute::SanUri,
+            Part::San(SanWord::Dns) => MemberAttribute::SanDns,
+            Part::Fingerprint => MemberAttribute::Fingerprint,
+            Part::Extension(id, ExtensionType::Utf8) => MemberAttribute::Utf8(id),
+            Part::Extension(_, ExtensionType::Utf8Sequence) => {
+                cx.fault(&at.name("type"), format_args!("an attribute is one value: utf8"));
+                return None;
+            }
+        })
+    }
+}
+
+impl ClientCertificateForm {
+    pub(super) fn ability(&self) -> Ability {
+        let Some(identity) = self.identity.get() else {
+            return Ability::Certificate { roles: true, attributes: None };
+        };
+        let granted = identity.grants.get().is_none_or(|Table(grants)| !grants.is_empty());
+        let attributes = identity.attributes.get().map(|Table(list)| list.iter().map(|(name, _)| name.clone()).collect());
+        Ability::Certificate { roles: granted || identity.roles.is_written(), attributes }
+    }
+
+    pub(super) fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<ClientCertificate> {
+        let accept = self.accept.get().map(|form| form.compile(&at.name("accept"), cx));
+        let identity = self.identity.get().map(|form| form.compile(&at.name("identity"), cx));
+        let server_name = match self.server_name.get()? {
+            ServerNameWord::Host => ServerName::Host,
+            ServerNameWord::Any => ServerName::Any,
+        };
+        Some(ClientCertificate { server_name, accept: accept?, identity: identity?? })
+    }
+}
+
+impl AcceptForm {
+    fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Accept {
+        let mut names = |given: &Given<OneOrMany<Name>>, field| {
+            let names = given.get().map(strings).unwrap_or_default();
+            if names.iter().any(|name| !name.contains('=')) {
+                cx.fault(&at.name(field), format_args!("a distinguished name is wanted (RFC 4514), such as CN=Issuing CA,O=Example"));
+            }
+            names
+        };
+        Accept { issuers: names(&self.issuers, "issuers"), subjects: names(&self.subjects, "subjects") }
+    }
+}
+
+impl MemberIdentityForm {
+    fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<MemberIdentity> {
+        let subject = self.subject.get().and_then(|form| form.subject(&at.name("subject"), cx));
+        let roles = self.roles.get().and_then(|form| form.roles(&at.name("roles"), cx));
+        let list = self.attributes.get().map(|Table(list)| list.as_slice()).unwrap_or_default();
+        let at = at.name("attributes");
+        let mut attribute = |(name, form): &(String, Option<PartForm>)| {
+            let compiled = form.as_ref()?.attribute(&at.name(name), cx)?;
+            Some((Arc::from(name.as_str()), compiled))
+        };
+        let attributes = list.iter().filter_map(&mut attribute).collect();
+        Some(MemberIdentity { subject: subject?, roles, grants: grants(self.grants.get()), attributes })
+    }
+}

@@ -1,0 +1,375 @@
+//! `jwt`: callers who send a JSON Web Token.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::condition::{ClaimPathForm, ClaimTests, claims};
+use super::declare::{fields, words};
+#[cfg(not(target_os = "wasi"))]
+use super::describe::Description;
+use super::fault::Path;
+use super::forms::{Each, Later, Name, OneOrMany, Table};
+use super::jwt_keys::{Family, KeysForm};
+use super::profile::{Ability, Issuers};
+use super::provider::{grants, strings};
+use super::quantity::{Span, span};
+use super::reader::{Form, Given, Node, Reader};
+use crate::authenticator::Jwt;
+use crate::authenticator::jwt::{RoleClaim, TokenIdentity};
+use crate::identity::ClaimPath;
+use crate::keys::{Alg, RemoteKeys, SetId};
+
+fields! {
+    /// The caller sends a JSON Web Token (RFC 7519).
+    struct JwtForm {
+        /// What tokens are verified with.
+        keys: KeysForm = required,
+        /// Accepted `iss`, or `any`. Required with a JWKS.
+        issuers: AnyOr,
+        /// Accepted `aud`, any of, or `any`. Required with a JWKS.
+        audiences: AnyOr,
+        /// Accepted `sub`, any of; absent: not checked.
+        subjects: OneOrMany<Name>,
+        /// Conditions on claims, as in rules.
+        claims: OneOrMany<ClaimTests>,
+        /// Accepted `alg`; absent: the asymmetric ones for a JWKS, HS256 for secrets.
+        algorithms: OneOrMany<AlgWord>,
+        /// Claims that must be there.
+        required_claims: Vec<Name> = r#"["exp"]"#,
+        /// Tolerance: now < exp + clock_skew, now >= nbf - clock_skew.
+        clock_skew: Span = "60s",
+        /// now - iat at most, without clock_skew; implies `iat`.
+        max_token_age: Span,
+        /// iat - now at most; absent: clock_skew.
+        max_future: Span,
+        /// exp - iat at most; implies both.
+        max_token_lifetime: Span,
+        /// Accepted header `typ`; absent: all but those that RFCs give to something else.
+        types: OneOrMany<Name>,
+        /// Binding to the client certificate (RFC 8705).
+        bind: Later,
+        /// What happens to a token with a `cnf`, which nothing checks.
+        cnf: Cnf = "refuse",
+        /// A token must name its key.
+        require_kid: bool = "false",
+        /// What happens to a long stream when its token ends.
+        streams: Streams = "keep",
+        /// Accepted forms of tokens.
+        formats: Each<Format> = r#"["jws"]"#,
+        /// Where the token says who and what its bearer is.
+        identity: TokenIdentityForm = "{}",
+    }
+}
+
+fields! {
+    /// Where a token says who and what its bearer is.
+    struct TokenIdentityForm {
+        /// Who; absent: the caller's id where there are callers, `sub` elsewhere.
+        subject: ClaimForm,
+        /// United. Strings are split on spaces, arrays are taken as they are.
+        scopes: OneOrMany<ClaimForm> = r#"[{"claim": "scope"}, {"claim": "scp"}]"#,
+        /// United. A string is one role unless there is a separator, an array is taken as it is.
+        roles: OneOrMany<RoleClaimForm> = "[]",
+        /// Further roles, by subject.
+        grants: Table<OneOrMany<Name>> = "{}",
+    }
+}
+
+fields! {
+    /// A claim: exactly one of these.
+    struct ClaimFields {
+        /// By its name.
+        claim: Name,
+        /// Inside of others: the member names from the outermost to the innermost.
+        claim_path: ClaimPathForm,
+    }
+}
+
+fields! {
+    /// A claim that holds roles: exactly one of `claim` and `claim_path`.
+    struct RoleClaimFields {
+        /// By its name.
+        claim: Name,
+        /// Inside of others: the member names from the outermost to the innermost.
+        claim_path: ClaimPathForm,
+        /// What separates roles in a string.
+        separator: String,
+    }
+}
+
+words! {
+    /// What happens to a token with a `cnf`.
+    enum Cnf {
+        "refuse" => Refuse,
+        "ignore" => Ignore,
+    }
+}
+
+words! {
+    /// What happens to a long stream when its token ends.
+    enum Streams {
+        "keep" => Keep,
+    }
+    later { "end_with_token" }
+}
+
+words! {
+    /// A form of tokens.
+    enum Format {
+        "jws" => Jws,
+    }
+    later { "cyphernode-2018", "cyphernode-2019", "cyphernode-2021" }
+}
+
+/// Names, or `any`, which must be written out.
+pub(super) enum AnyOr {
+    Any,
+    These(Vec<String>),
+}
+
+/// A claim, wherever it stands.
+pub(super) struct ClaimForm(ClaimPath);
+
+/// A claim that holds roles.
+pub(super) struct RoleClaimForm {
+    path: ClaimPath,
+    separator: Option<String>,
+}
+
+/// An algorithm by its name.
+pub(super) struct AlgWord(Alg);
+
+const ALGORITHMS: [(&str, Alg); 13] = [
+    ("HS256", Alg::HS256),
+    ("HS384", Alg::HS384),
+    ("HS512", Alg::HS512),
+    ("RS256", Alg::RS256),
+    ("RS384", Alg::RS384),
+    ("RS512", Alg::RS512),
+    ("PS256", Alg::PS256),
+    ("PS384", Alg::PS384),
+    ("PS512", Alg::PS512),
+    ("ES256", Alg::ES256),
+    ("ES384", Alg::ES384),
+    ("ES512", Alg::ES512),
+    ("EdDSA", Alg::EdDSA),
+];
+
+pub(super) fn algorithm_name(wanted: Alg) -> &'static str {
+    ALGORITHMS.iter().find(|(_, alg)| *alg == wanted).map(|(name, _)| *name).unwrap_or_default()
+}
+
+/// The bytes that an HMAC key must have at least (RFC 7518, section 3.2); `None`: no HMAC.
+pub(super) const fn hmac_length(alg: Alg) -> Option<usize> {
+    match alg {
+        Alg::HS256 => Some(32),
+        Alg::HS384 => Some(48),
+        Alg::HS512 => Some(64),
+        _ => None,
+    }
+}
+
+impl Form for AlgWord {
+    fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
+        let words = ALGORITHMS.map(|(name, _)| name);
+        let word = super::forms::word(node, cx, &words, &[])?;
+        ALGORITHMS.iter().find(|(name, _)| *name == word).map(|(_, alg)| Self(*alg))
+    }
+
+    #[cfg(not(target_os = "wasi"))]
+    fn describe() -> Description {
+        Description::Leaf("a signature algorithm: RS256, ES256, ...")
+    }
+}
+
+impl Form for AnyOr {
+    fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
+        if let Value::String(word) = node.value
+            && word == "any"
+        {
+            return Some(Self::Any);
+        }
+        let names = strings(&OneOrMany::read(node, cx)?);
+        if names.is_empty() || names.iter().any(|name| name == "any") {
+            cx.fault(node.at, format_args!("a list of names is wanted, or the word any by itself"));
+            return None;
+        }
+        Some(Self::These(names))
+    }
+
+    #[cfg(not(target_os = "wasi"))]
+    fn describe() -> Description {
+        Description::Either(vec![Description::Words(&["any"]), Description::List(Name::describe)])
+    }
+}
+
+impl Form for ClaimForm {
+    fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
+        let form = ClaimFields::read(node, cx)?;
+        cx.exactly_one(node.at, &[("claim", form.claim.is_written()), ("claim_path", form.claim_path.is_written())])?;
+        path(&form.claim, &form.claim_path).map(Self)
+    }
+
+    #[cfg(not(target_os = "wasi"))]
+    fn describe() -> Description {
+        ClaimFields::describe()
+    }
+}
+
+impl Form for RoleClaimForm {
+    fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
+        let form = RoleClaimFields::read(node, cx)?;
+        cx.exactly_one(node.at, &[("claim", form.claim.is_written()), ("claim_path", form.claim_path.is_written())])?;
+        let separator = form.separator.get().cloned();
+        if separator.as_ref().is_some_and(String::is_empty) {
+            cx.fault(&node.at.name("separator"), format_args!("empty; leave it out where a string is one role"));
+        }
+        path(&form.claim, &form.claim_path).map(|path| Self { path, separator })
+    }
+
+    #[cfg(not(target_os = "wasi"))]
+    fn describe() -> Description {
+        RoleClaimFields::describe()
+    }
+}
+
+impl AnyOr {
+    fn names(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Any => None,
+            Self::These(names) => Some(names.clone()),
+        }
+    }
+}
+
+impl JwtForm {
+    pub(super) fn ability(&self) -> Ability {
+        let issuers = match &self.issuers {
+            Given::Absent => Issuers::Any,
+            Given::Faulty => Issuers::Unknown,
+            Given::Default(issuers) | Given::Written(issuers) => issuers.names().map_or(Issuers::Any, Issuers::These),
+        };
+        let callers = self.keys.get().is_none_or(KeysForm::yields_roles);
+        let (roles, scopes) = self.identity.get().map_or((true, true), TokenIdentityForm::yields);
+        Ability::Token { roles: callers || roles, scopes, issuers }
+    }
+
+    pub(super) fn compile(
+        &self,
+        provider: &str,
+        sets: &mut BTreeMap<SetId, RemoteKeys>,
+        at: &Path<'_>,
+        cx: &mut Reader<'_>,
+    ) -> Option<Jwt> {
+        const DAY: Duration = Duration::from_secs(86_400);
+        const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
+        let family = self.keys.get().and_then(KeysForm::family);
+        let algorithms = self.algorithms(family, &at.name("algorithms"), cx);
+        let keys = self.keys.get().and_then(|keys| keys.compile(provider, &algorithms, sets, &at.name("keys"), cx));
+        if family == Some(Family::Set) {
+            for (absent, name) in [(self.issuers.is_absent(), "issuers"), (self.audiences.is_absent(), "audiences")] {
+                if absent {
+                    cx.fault(&at.name(name), format_args!("missing; with a JWKS they must be named, or any must be written out"));
+                }
+            }
+        }
+        for (given, name) in [(&self.subjects, "subjects"), (&self.types, "types")] {
+            if given.get().is_some_and(|OneOrMany(list)| list.is_empty()) {
+                cx.fault(&at.name(name), format_args!("empty: no token could be accepted; leave the field out to accept any"));
+            }
+        }
+        if self.formats.get().is_some_and(|Each(list)| list.is_empty()) {
+            cx.fault(&at.name("formats"), format_args!("empty: no token could be accepted"));
+        }
+        let clock_skew = span(&self.clock_skew, &at.name("clock_skew"), (Duration::ZERO, DAY), cx);
+        let mut limit = |given, name, least| span(given, &at.name(name), (least, CENTURY), cx);
+        let max_token_age = limit(&self.max_token_age, "max_token_age", Duration::from_millis(1));
+        let max_token_lifetime = limit(&self.max_token_lifetime, "max_token_lifetime", Duration::from_millis(1));
+        let max_future = limit(&self.max_future, "max_future", Duration::ZERO);
+        let claims = claims(&self.claims, Some(&[]), &at.name("claims"), cx);
+        let identity = self.identity.get().and_then(TokenIdentityForm::compile);
+        let required_claims = self.required_claims.get()?.iter().map(|Name(name)| name.clone()).collect();
+        Some(Jwt {
+            keys: keys?,
+            issuers: self.issuers.get().and_then(AnyOr::names),
+            audiences: self.audiences.get().and_then(AnyOr::names),
+            subjects: self.subjects.get().map(strings),
+            claims,
+            algorithms,
+            required_claims,
+            clock_skew: clock_skew?,
+            max_token_age,
+            max_future: max_future.or(clock_skew)?,
+            max_token_lifetime,
+            types: self.types.get().map(|types| strings(types).iter().map(|name| media_type(name)).collect()),
+            ignore_cnf: *self.cnf.get()? == Cnf::Ignore,
+            require_kid: *self.require_kid.get()?,
+            identity: identity?,
+        })
+    }
+
+    /// Never empty.
+    fn algorithms(&self, family: Option<Family>, at: &Path<'_>, cx: &mut Reader<'_>) -> BTreeSet<Alg> {
+        let by_default = || match family {
+            Some(Family::Secret) => BTreeSet::from([Alg::HS256]),
+            Some(Family::Set) | None => ALGORITHMS.iter().map(|(_, alg)| *alg).filter(|alg| hmac_length(*alg).is_none()).collect(),
+        };
+        let Some(OneOrMany(algorithms)) = self.algorithms.get() else { return by_default() };
+        if algorithms.is_empty() {
+            cx.fault(at, format_args!("empty: no token could be accepted"));
+        }
+        let algorithms: BTreeSet<Alg> = algorithms.iter().map(|AlgWord(alg)| *alg).collect();
+        for alg in &algorithms {
+            let name = algorithm_name(*alg);
+            match family {
+                Some(Family::Set) if hmac_length(*alg).is_some() => {
+                    cx.fault(at, format_args!("{name} takes a secret, and a JWKS is public; HS* goes with secret or callers"));
+                }
+                Some(Family::Secret) if hmac_length(*alg).is_none() => {
+                    cx.fault(at, format_args!("{name} takes a public key; with secret or callers only HS256, HS384, HS512"));
+                }
+                _ => {}
+            }
+        }
+        algorithms
+    }
+}
+
+/// In lower case and short form: `application/` may be left out (RFC 7515, section 4.1.9).
+fn media_type(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    name.strip_prefix("application/").map(str::to_owned).unwrap_or(name)
+}
+
+impl TokenIdentityForm {
+    /// Roles, and scopes.
+    fn yields(&self) -> (bool, bool) {
+        let roles = self.roles.get().is_none_or(|OneOrMany(list)| !list.is_empty());
+        let grants = self.grants.get().is_none_or(|Table(list)| !list.is_empty());
+        (roles || grants, self.scopes.get().is_none_or(|OneOrMany(list)| !list.is_empty()))
+    }
+
+    fn compile(&self) -> Option<TokenIdentity> {
+        let subject = self.subject.get().map(|ClaimForm(path)| path.clone());
+        let scopes = self.scopes.get()?.0.iter().map(|ClaimForm(path)| path.clone()).collect();
+        let roles = self
+            .roles
+            .get()?
+            .0
+            .iter()
+            .map(|RoleClaimForm { path, separator }| RoleClaim { path: path.clone(), separator: separator.clone() });
+        let roles = roles.collect();
+        Some(TokenIdentity { subject, scopes, roles, grants: grants(self.grants.get()) })
+    }
+}
+
+/// Where a claim stands, of the two ways to write it the one that is written.
+pub(super) fn path(claim: &Given<Name>, claim_path: &Given<ClaimPathForm>) -> Option<ClaimPath> {
+    match (claim.get(), claim_path.get()) {
+        (Some(Name(name)), _) => Some(vec![name.clone()]),
+        (_, Some(ClaimPathForm(path))) => Some(path.clone()),
+        _ => None,
+    }
+}
