@@ -35,4 +35,6 @@ impl Verify for Module {
 }
 
 #[cfg(test)]
+pub(crate) mod signing;
+#[cfg(test)]
 mod tests;

@@ -54,6 +54,7 @@ impl fmt::Debug for HmacKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signature::signing::hex;
 
     /// RFC 4231, section 4.3 (test case 2).
     #[test]
@@ -68,8 +69,8 @@ mod tests {
                 "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
             ),
         ];
-        for (alg, hex) in macs {
-            let mac: Vec<u8> = (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
+        for (alg, digits) in macs {
+            let mac = hex(digits);
             assert!(key.verify(alg, text, &mac));
             assert!(!key.verify(alg, b"", &mac));
             assert!(!key.verify(alg, text, &mac[..mac.len() - 1]), "truncated");
