@@ -143,7 +143,7 @@ fn values<'a>(source: &Source, identity: &'a Identity) -> Vec<Cow<'a, str>> {
             Some(Value::Array(elements)) => elements.iter().map(text).collect(),
             Some(other) => vec![text(other)],
         },
-        Source::Attribute(name) => identity.attributes.get(name).map(|v| Cow::Borrowed(v.as_str())).into_iter().collect(),
+        Source::Attribute(name) => identity.attribute(name).map(Cow::Borrowed).into_iter().collect(),
         Source::CertificatePem => identity.certificate.iter().map(|c| Cow::Owned(c.percent_encoded_pem())).collect(),
         // Written as it is, by the caller.
         Source::Value(_) => Vec::new(),

@@ -21,6 +21,7 @@ mod reject;
 mod require;
 mod rules;
 mod secret;
+mod seen;
 mod source;
 mod static_secret;
 #[cfg(test)]
@@ -30,8 +31,6 @@ mod upstream;
 #[cfg(not(target_os = "wasi"))]
 pub use describe::{Description, FieldDescription, ObjectDescription};
 pub use fault::{Fault, Segment, Warning};
-
-use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -138,9 +137,9 @@ impl ConfigForm {
     }
 
     /// In the order of their names.
-    fn providers(&self, cx: &mut Reader<'_>) -> (Vec<Profile>, Vec<Option<Kind>>, BTreeMap<SetId, RemoteKeys>) {
+    fn providers(&self, cx: &mut Reader<'_>) -> (Vec<Profile>, Vec<Option<Kind>>, Vec<(SetId, RemoteKeys)>) {
         let at = Path::ROOT.name("providers");
-        let (mut profiles, mut kinds, mut key_sets) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (mut profiles, mut kinds, mut key_sets) = (Vec::new(), Vec::new(), Vec::new());
         let Some(Table(forms)) = self.providers.get() else { return (profiles, kinds, key_sets) };
         if forms.is_empty() {
             cx.fault(&at, format_args!("empty: nobody could prove who they are"));

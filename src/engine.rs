@@ -111,7 +111,7 @@ impl Engine {
     /// At work from now on. Key sets that `keys` holds already are used.
     #[must_use]
     pub fn new(policy: Policy, keys: Rc<RefCell<KeyStore>>, now: UnixTime) -> Self {
-        keys.borrow_mut().acquire(policy.key_sets.keys(), now);
+        keys.borrow_mut().acquire(policy.key_sets.iter().map(|(set, _)| set), now);
         Self { policy, keys, waiting: Vec::new() }
     }
 
@@ -223,7 +223,7 @@ impl Engine {
     }
 
     fn look_up(&self, set: SetId, max_stale: Duration, now: UnixTime) -> Lookup {
-        match self.policy.key_sets.get(&set) {
+        match self.policy.key_set(set) {
             Some(source) => self.keys.borrow().look_up(set, source, max_stale, now),
             None => Lookup::Never,
         }
@@ -252,7 +252,7 @@ impl Engine {
         now: UnixTime,
         random: &mut dyn FnMut() -> u64,
     ) -> Vec<Effect> {
-        let Some(source) = self.policy.key_sets.get(&set) else {
+        let Some(source) = self.policy.key_set(set) else {
             return Vec::new();
         };
         let bytes = answer.as_ref().map_or(0, |a| a.body.len());
@@ -294,7 +294,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         if let Ok(mut keys) = self.keys.try_borrow_mut() {
-            keys.release(self.policy.key_sets.keys());
+            keys.release(self.policy.key_sets.iter().map(|(set, _)| set));
         }
     }
 }
@@ -307,7 +307,7 @@ fn read(answer: Answer<'_>, source: &RemoteKeys, effects: &mut Vec<Effect>) -> R
     if answer.body.len() > source.max_body {
         return Err(FetchError::TooLarge);
     }
-    let (keys, skipped) = KeySet::parse(answer.body, &source.algorithms).map_err(|error| FetchError::Invalid(error.to_string()))?;
+    let (keys, skipped) = KeySet::parse(answer.body, source.algorithms).map_err(|error| FetchError::Invalid(error.to_string()))?;
     for key in skipped {
         let kid = key.kid.as_deref().unwrap_or_default().escape_debug().to_string();
         effects

@@ -1,7 +1,5 @@
 //! Log lines about refusals: each one, until one reason floods; then one line a second with a count.
 
-use std::collections::BTreeMap;
-
 use crate::reason::Reason;
 use crate::time::UnixTime;
 
@@ -11,7 +9,7 @@ const LINES_A_SECOND: u32 = 10;
 /// What was logged of late, by reason.
 #[derive(Debug, Default)]
 pub struct Flood {
-    windows: BTreeMap<Reason, Window>,
+    windows: Vec<(Reason, Window)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +23,13 @@ impl Flood {
     /// Whether a line about this reason may be logged now; if not, it is counted.
     pub fn admits(&mut self, reason: Reason, now: UnixTime) -> bool {
         let second = now.seconds();
-        let window = self.windows.entry(reason).or_insert(Window { second, lines: 0, suppressed: 0 });
+        let fresh = Window { second, lines: 0, suppressed: 0 };
+        let Some((_, window)) = self.windows.iter_mut().find(|(own, _)| *own == reason) else {
+            self.windows.push((reason, Window { lines: 1, ..fresh }));
+            return true;
+        };
         if window.second != second && window.suppressed == 0 {
-            *window = Window { second, lines: 0, suppressed: 0 };
+            *window = fresh;
         }
         let admitted = window.second == second && window.lines < LINES_A_SECOND;
         if admitted {

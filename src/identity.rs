@@ -1,6 +1,5 @@
 //! Who a credential proved its bearer to be.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -19,13 +18,21 @@ pub struct Identity {
     /// `None` when the credential holds no scope information at all.
     pub scopes: Option<Vec<String>>,
     /// Further values, by the names that the provider's `identity.attributes` gives.
-    pub attributes: BTreeMap<Arc<str>, String>,
+    pub attributes: Vec<(Arc<str>, String)>,
     /// A token's claims.
     pub token: Option<TokenClaims>,
     /// The client certificate.
     pub certificate: Option<Arc<Certificate>>,
     /// The id of the secret or key that was used: it goes to logs, never to the upstream.
     pub credential: Option<String>,
+}
+
+impl Identity {
+    /// The attribute of that name.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(own, _)| **own == *name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// The payload of a verified token.

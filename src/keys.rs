@@ -7,7 +7,7 @@ mod refresh;
 mod set;
 mod store;
 
-pub use alg::Alg;
+pub use alg::{Alg, AlgSet};
 pub use hmac::HmacKey;
 pub(crate) use jwk::Material;
 pub use jwk::PublicKey;
@@ -36,7 +36,7 @@ pub struct RemoteKeys {
     /// Further headers of the callout, names in lower case; values may be secret.
     pub headers: Vec<(String, crate::policy::Constant)>,
     /// Algorithms that some provider of this set accepts.
-    pub algorithms: std::collections::BTreeSet<Alg>,
+    pub algorithms: AlgSet,
     /// From one success to the next fetch.
     pub refresh: Duration,
     /// Of one callout.

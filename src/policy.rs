@@ -14,7 +14,6 @@ pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal};
 pub use requirement::{Need, Requirement};
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::authenticator::{ClientCertificate, Jwt, StaticSecret};
@@ -42,8 +41,8 @@ pub struct Policy {
     pub paths: Paths,
     /// Bounds.
     pub limits: Limits,
-    /// The key sets to keep fresh, by id.
-    pub key_sets: BTreeMap<SetId, RemoteKeys>,
+    /// The key sets to keep fresh, each once.
+    pub key_sets: Vec<(SetId, RemoteKeys)>,
     /// Some rule names a path, so that paths must be readable in one way only.
     pub names_paths: bool,
 }
@@ -53,6 +52,12 @@ impl Policy {
     #[must_use]
     pub fn provider(&self, id: ProviderId) -> Option<&Provider> {
         self.providers.get(id.0)
+    }
+
+    /// How a key set is fetched.
+    #[must_use]
+    pub fn key_set(&self, id: SetId) -> Option<&RemoteKeys> {
+        self.key_sets.iter().find(|(own, _)| *own == id).map(|(_, source)| source)
     }
 }
 
@@ -188,9 +193,9 @@ pub struct Reject {
     /// The status for callers who are known but not allowed.
     pub forbidden: u16,
     /// Statuses by reason.
-    pub status: BTreeMap<Reason, u16>,
+    pub status: Vec<(Reason, u16)>,
     /// Messages by reason; `{role}` is the role that was missing.
-    pub messages: BTreeMap<Reason, String>,
+    pub messages: Vec<(Reason, String)>,
     /// The form of the body.
     pub body: Body,
     /// The client reads the reason.

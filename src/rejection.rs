@@ -64,7 +64,7 @@ fn status(reject: &Reject, reason: Reason) -> u16 {
         Class::Unavailable => 503,
         Class::Internal => 500,
     };
-    reject.status.get(&reason).copied().unwrap_or(by_class)
+    reject.status.iter().find(|(own, _)| *own == reason).map_or(by_class, |(_, status)| *status)
 }
 
 /// The code that a gRPC client gets.
@@ -84,8 +84,8 @@ const fn grpc_status(status: u16) -> i32 {
 /// What the client reads: the configured message, else the reason where `explain` allows it, else the status in words.
 fn text(reject: &Reject, refusal: &Refusal, status: u16) -> String {
     let reason = refusal.reason();
-    match reject.messages.get(&reason) {
-        Some(message) => message.replace("{role}", refusal.role().unwrap_or_default()),
+    match reject.messages.iter().find(|(own, _)| *own == reason) {
+        Some((_, message)) => message.replace("{role}", refusal.role().unwrap_or_default()),
         None if reject.explain => reason.sentence().to_owned(),
         None => title(status).to_owned(),
     }

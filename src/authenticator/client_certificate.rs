@@ -5,7 +5,7 @@ mod handshakes;
 mod tests;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,9 +53,9 @@ pub struct MemberIdentity {
     /// What; `None`: certificates hold no roles.
     pub roles: Option<MemberRoles>,
     /// Further roles, by subject.
-    pub grants: BTreeMap<String, Vec<String>>,
+    pub grants: HashMap<String, Vec<String>>,
     /// Further values, by name.
-    pub attributes: BTreeMap<Arc<str>, MemberAttribute>,
+    pub attributes: Vec<(Arc<str>, MemberAttribute)>,
 }
 
 /// Where the subject stands.
@@ -140,10 +140,10 @@ impl ClientCertificate {
                 }
             }
         }
-        let mut attributes = BTreeMap::new();
+        let mut attributes = Vec::new();
         for (name, attribute) in &self.identity.attributes {
             if let Some(value) = attribute.read(name, &certificate)? {
-                attributes.insert(Arc::clone(name), value);
+                attributes.push((Arc::clone(name), value));
             }
         }
         Ok(Some(Identity {

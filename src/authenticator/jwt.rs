@@ -12,12 +12,12 @@ mod typ;
 pub use error::{Excerpt, TokenError};
 pub use token::Token;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::{ClaimPath, Identity};
-use crate::keys::{Alg, HmacKey, KeySet, SetId};
+use crate::keys::{AlgSet, HmacKey, KeySet, SetId};
 use crate::policy::Condition;
 use crate::signature::Verify;
 use crate::time::UnixTime;
@@ -36,7 +36,7 @@ pub struct Jwt {
     /// Conditions on claims. They hold no variables.
     pub claims: Vec<Condition>,
     /// Accepted `alg`.
-    pub algorithms: BTreeSet<Alg>,
+    pub algorithms: AlgSet,
     /// Claims that must be there.
     pub required_claims: Vec<String>,
     /// Tolerance for `exp` and `nbf`.
@@ -83,7 +83,7 @@ pub struct Callers {
     /// What names the caller in a token.
     pub by: CallerBy,
     /// By id.
-    pub list: BTreeMap<String, Caller>,
+    pub list: HashMap<String, Caller>,
 }
 
 /// What names the caller in a token.
@@ -114,7 +114,7 @@ pub struct TokenIdentity {
     /// United.
     pub roles: Vec<RoleClaim>,
     /// Further roles, by subject.
-    pub grants: BTreeMap<String, Vec<String>>,
+    pub grants: HashMap<String, Vec<String>>,
 }
 
 /// A claim that holds roles: a string is one role unless there is a separator, an array is taken as it is.

@@ -206,10 +206,8 @@ impl<T: Form> Form for Table<T> {
             cx.wrong_type(node, "an object, by name");
             return None;
         };
-        let mut read: Vec<_> =
-            members.iter().map(|(name, value)| (name.clone(), T::read(Node { value, at: &node.at.name(name) }, cx))).collect();
-        read.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Some(Self(read))
+        let read = |(name, value): (&String, _)| (name.clone(), T::read(Node { value, at: &node.at.name(name) }, cx));
+        Some(Self(members.iter().map(read).collect()))
     }
 
     #[cfg(not(target_os = "wasi"))]

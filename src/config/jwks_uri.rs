@@ -161,9 +161,9 @@ pub(super) fn set_id(keys: &RemoteKeys) -> SetId {
         part(name.as_bytes());
         part(value.as_bytes());
     }
-    part(&keys.algorithms.len().to_be_bytes());
-    for alg in &keys.algorithms {
-        part(algorithm_name(*alg).as_bytes());
+    part(&keys.algorithms.iter().count().to_be_bytes());
+    for alg in keys.algorithms.iter() {
+        part(algorithm_name(alg).as_bytes());
     }
     part(&keys.max_body.to_be_bytes());
     let digest: [u8; 32] = hash.finalize().into();

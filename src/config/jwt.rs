@@ -1,6 +1,5 @@
 //! `jwt`: callers who send a JSON Web Token.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,7 +18,7 @@ use super::reader::{Form, Given, Node, Reader};
 use crate::authenticator::Jwt;
 use crate::authenticator::jwt::{RoleClaim, TokenIdentity};
 use crate::identity::ClaimPath;
-use crate::keys::{Alg, RemoteKeys, SetId};
+use crate::keys::{Alg, AlgSet, RemoteKeys, SetId};
 
 fields! {
     /// The caller sends a JSON Web Token (RFC 7519).
@@ -256,18 +255,12 @@ impl JwtForm {
         Ability::Token { roles: callers || roles, scopes, issuers }
     }
 
-    pub(super) fn compile(
-        &self,
-        provider: &str,
-        sets: &mut BTreeMap<SetId, RemoteKeys>,
-        at: &Path<'_>,
-        cx: &mut Reader<'_>,
-    ) -> Option<Jwt> {
+    pub(super) fn compile(&self, provider: &str, sets: &mut Vec<(SetId, RemoteKeys)>, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Jwt> {
         const DAY: Duration = Duration::from_secs(86_400);
         const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
         let family = self.keys.get().and_then(KeysForm::family);
         let algorithms = self.algorithms(family, &at.name("algorithms"), cx);
-        let keys = self.keys.get().and_then(|keys| keys.compile(provider, &algorithms, sets, &at.name("keys"), cx));
+        let keys = self.keys.get().and_then(|keys| keys.compile(provider, algorithms, sets, &at.name("keys"), cx));
         if family == Some(Family::Set) {
             for (absent, name) in [(self.issuers.is_absent(), "issuers"), (self.audiences.is_absent(), "audiences")] {
                 if absent {
@@ -311,23 +304,23 @@ impl JwtForm {
     }
 
     /// Never empty.
-    fn algorithms(&self, family: Option<Family>, at: &Path<'_>, cx: &mut Reader<'_>) -> BTreeSet<Alg> {
+    fn algorithms(&self, family: Option<Family>, at: &Path<'_>, cx: &mut Reader<'_>) -> AlgSet {
         let by_default = || match family {
-            Some(Family::Secret) => BTreeSet::from([Alg::HS256]),
+            Some(Family::Secret) => AlgSet::from([Alg::HS256]),
             Some(Family::Set) | None => ALGORITHMS.iter().map(|(_, alg)| *alg).filter(|alg| hmac_length(*alg).is_none()).collect(),
         };
         let Some(OneOrMany(algorithms)) = self.algorithms.get() else { return by_default() };
         if algorithms.is_empty() {
             cx.fault(at, format_args!("empty: no token could be accepted"));
         }
-        let algorithms: BTreeSet<Alg> = algorithms.iter().map(|AlgWord(alg)| *alg).collect();
-        for alg in &algorithms {
-            let name = algorithm_name(*alg);
+        let algorithms: AlgSet = algorithms.iter().map(|AlgWord(alg)| *alg).collect();
+        for alg in algorithms.iter() {
+            let name = algorithm_name(alg);
             match family {
-                Some(Family::Set) if hmac_length(*alg).is_some() => {
+                Some(Family::Set) if hmac_length(alg).is_some() => {
                     cx.fault(at, format_args!("{name} takes a secret, and a JWKS is public; HS* goes with secret or callers"));
                 }
-                Some(Family::Secret) if hmac_length(*alg).is_none() => {
+                Some(Family::Secret) if hmac_length(alg).is_none() => {
                     cx.fault(at, format_args!("{name} takes a public key; with secret or callers only HS256, HS384, HS512"));
                 }
                 _ => {}

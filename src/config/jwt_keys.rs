@@ -1,6 +1,6 @@
 //! `jwt.keys`: what tokens are verified with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,8 +15,9 @@ use super::provider::strings;
 use super::quantity::{Size, Span, span};
 use super::reader::{Given, Reader};
 use super::secret::{KeyForm, SecretForm};
+use super::seen::Seen;
 use crate::authenticator::jwt::{Caller, CallerBy, Callers, Keys};
-use crate::keys::{Alg, HmacKey, KeySet, RemoteKeys, SetId};
+use crate::keys::{AlgSet, HmacKey, KeySet, RemoteKeys, SetId};
 
 fields! {
     /// What tokens are verified with: exactly one of `jwks_uri`, `jwks`, `secret` and `callers`.
@@ -122,8 +123,8 @@ impl KeysForm {
     pub(super) fn compile(
         &self,
         provider: &str,
-        algorithms: &BTreeSet<Alg>,
-        sets: &mut BTreeMap<SetId, RemoteKeys>,
+        algorithms: AlgSet,
+        sets: &mut Vec<(SetId, RemoteKeys)>,
         at: &Path<'_>,
         cx: &mut Reader<'_>,
     ) -> Option<Keys> {
@@ -153,7 +154,7 @@ impl KeysForm {
         if self.jwks.is_written() {
             return inline(&self.jwks.get()?.0, algorithms, &at.name("jwks"), cx).map(Keys::Inline);
         }
-        let length = algorithms.iter().filter_map(|alg| hmac_length(*alg)).max().unwrap_or_default();
+        let length = algorithms.iter().filter_map(|alg| hmac_length(alg)).max().unwrap_or_default();
         if self.secret.is_written() {
             let at = at.name("secret");
             let key = self.secret.get()?.bytes(&at, cx)?;
@@ -166,8 +167,8 @@ impl KeysForm {
     fn remote(
         &self,
         provider: &str,
-        algorithms: &BTreeSet<Alg>,
-        sets: &mut BTreeMap<SetId, RemoteKeys>,
+        algorithms: AlgSet,
+        sets: &mut Vec<(SetId, RemoteKeys)>,
         at: &Path<'_>,
         cx: &mut Reader<'_>,
     ) -> Option<Keys> {
@@ -206,21 +207,25 @@ impl KeysForm {
             authority: url.authority.clone(),
             path: url.path.clone(),
             headers: headers?,
-            algorithms: algorithms.clone(),
+            algorithms,
             refresh: refresh?,
             timeout: timeout?,
             max_body: max_body?,
         };
         let set = set_id(&keys);
         // Whoever wants the fresher keys gets them; whoever can wait longer for an answer lets it come.
-        let shared = sets.entry(set).or_insert_with(|| keys.clone());
-        shared.refresh = shared.refresh.min(keys.refresh);
-        shared.timeout = shared.timeout.max(keys.timeout);
+        match sets.iter_mut().find(|(other, _)| *other == set) {
+            Some((_, shared)) => {
+                shared.refresh = shared.refresh.min(keys.refresh);
+                shared.timeout = shared.timeout.max(keys.timeout);
+            }
+            None => sets.push((set, keys)),
+        }
         Some(Keys::Remote { set, wait: wait?, max_stale: max_stale? })
     }
 }
 
-fn inline(written: &Value, algorithms: &BTreeSet<Alg>, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<KeySet> {
+fn inline(written: &Value, algorithms: AlgSet, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<KeySet> {
     let parsed;
     let document = match written {
         Value::String(text) => {
@@ -279,8 +284,8 @@ impl CallersForm {
         if forms.is_empty() {
             cx.fault(&at, format_args!("empty: nobody could call"));
         }
-        let mut list = BTreeMap::new();
-        let mut keys_seen = BTreeSet::new();
+        let mut list = HashMap::new();
+        let mut keys_seen = Seen::default();
         for (index, form) in forms.iter().enumerate() {
             let at = at.index(index);
             let secrets = form.secrets(length, &mut keys_seen, &at.name("secrets"), cx);
@@ -305,7 +310,7 @@ impl ByForm {
 }
 
 impl KeyedCallerForm {
-    fn secrets(&self, length: usize, seen: &mut BTreeSet<Vec<u8>>, at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<(Option<String>, HmacKey)> {
+    fn secrets(&self, length: usize, seen: &mut Seen, at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<(Option<String>, HmacKey)> {
         let forms = match &self.secrets {
             Given::Written(forms) | Given::Default(forms) => forms,
             Given::Absent | Given::Faulty => return Vec::new(),
@@ -313,17 +318,17 @@ impl KeyedCallerForm {
         if forms.is_empty() {
             cx.fault(at, format_args!("empty: this caller could never call"));
         }
-        let mut ids = BTreeSet::new();
+        let mut ids = Seen::default();
         let mut compiled = Vec::new();
         for (index, form) in forms.iter().enumerate() {
             let at = at.index(index);
             let id = form.id.get().map(|Name(id)| id.clone());
-            if id.as_ref().is_some_and(|id| !ids.insert(id.clone())) {
+            if id.as_ref().is_some_and(|id| !ids.is_first(id)) {
                 cx.fault(&at.name("id"), format_args!("another secret of this caller has this id"));
             }
             let Some(key) = form.bytes(&at, cx) else { continue };
             check_length(&key, length, &at, cx);
-            if !seen.insert(key.clone()) {
+            if !seen.is_first(&key) {
                 cx.fault(&at, format_args!("this secret stands here twice; who has it could call as either"));
             }
             compiled.push((id, HmacKey::new(key)));

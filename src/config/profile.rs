@@ -1,7 +1,5 @@
 //! What rules and headers must know of a provider, also of one that has faults elsewhere.
 
-use std::collections::BTreeSet;
-
 use crate::credential::Place;
 
 /// A provider as others see it.
@@ -17,7 +15,7 @@ pub(super) struct Profile {
 pub(super) enum Ability {
     Secret { roles: bool },
     Token { roles: bool, scopes: bool, issuers: Issuers },
-    Certificate { roles: bool, attributes: Option<BTreeSet<String>> },
+    Certificate { roles: bool, attributes: Option<Vec<String>> },
 }
 
 /// Whose tokens a provider claims.
@@ -58,7 +56,7 @@ impl Profile {
 
     pub(super) fn yields_attribute(&self, name: &str) -> bool {
         match &self.ability {
-            Some(Ability::Certificate { attributes, .. }) => attributes.as_ref().is_none_or(|known| known.contains(name)),
+            Some(Ability::Certificate { attributes, .. }) => attributes.as_ref().is_none_or(|known| known.iter().any(|own| own == name)),
             Some(_) => false,
             None => true,
         }

@@ -1,6 +1,6 @@
 //! `providers`: who can prove who they are, and how.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::client_certificate::ClientCertificateForm;
@@ -39,7 +39,7 @@ impl ProviderForm {
     pub(super) fn compile(
         &self,
         name: &str,
-        sets: &mut BTreeMap<SetId, RemoteKeys>,
+        sets: &mut Vec<(SetId, RemoteKeys)>,
         at: &Path<'_>,
         cx: &mut Reader<'_>,
     ) -> (Profile, Option<Kind>) {
@@ -83,7 +83,7 @@ fn check_name(name: &str, at: &Path<'_>, cx: &mut Reader<'_>) {
 }
 
 /// Compiles `grants`.
-pub(super) fn grants(table: Option<&Table<OneOrMany<Name>>>) -> BTreeMap<String, Vec<String>> {
+pub(super) fn grants(table: Option<&Table<OneOrMany<Name>>>) -> HashMap<String, Vec<String>> {
     let grants = table.map(|Table(grants)| grants.as_slice()).unwrap_or_default();
     grants.iter().filter_map(|(subject, roles)| Some((subject.clone(), strings(roles.as_ref()?)))).collect()
 }

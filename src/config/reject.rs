@@ -1,7 +1,5 @@
 //! `reject`: the answers to refused requests.
 
-use std::collections::BTreeMap;
-
 use super::declare::{fields, words};
 use super::fault::Path;
 use super::forms::{Integer, Table};
@@ -59,14 +57,14 @@ impl RejectForm {
             cx.fault(&at.name("realm"), format_args!("not a realm: printable ASCII is wanted"));
         }
         let forbidden = self.forbidden.get().and_then(|forbidden| status(forbidden, (400, 499), &at.name("forbidden"), cx));
-        let mut statuses = BTreeMap::new();
+        let mut statuses = Vec::new();
         let at_status = at.name("status");
         for (code, value) in self.status.get().map(|Table(list)| list.as_slice()).unwrap_or_default() {
             let at = at_status.name(code);
             let value = value.as_ref().and_then(|value| status(value, (400, 599), &at, cx));
             statuses.extend(reason(code, &at, cx).zip(value));
         }
-        let mut messages = BTreeMap::new();
+        let mut messages = Vec::new();
         let at_messages = at.name("messages");
         for (code, message) in self.messages.get().map(|Table(list)| list.as_slice()).unwrap_or_default() {
             messages.extend(reason(code, &at_messages.name(code), cx).zip(message.clone()));

@@ -1,6 +1,5 @@
 //! `rules`: which requests must bring what.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::declare::{fields, words};
@@ -10,7 +9,7 @@ use super::mode::Mode;
 use super::place::{header_name, is_printable, is_token};
 use super::reader::{Given, Reader};
 use super::require::{RequireForm, Scope};
-use crate::policy::{Action, HostPattern, Match, PathMatch, PathTemplate, Paths, Rule, Segment};
+use crate::policy::{Action, HostPattern, Match, MethodSet, PathMatch, PathTemplate, Paths, Rule, Segment};
 
 fields! {
     /// A rule: exactly one of `allow`, `deny` and `require`.
@@ -169,9 +168,15 @@ fn check_path(path: &str, paths: Paths) -> Result<(), &'static str> {
     }
 }
 
-fn methods(list: &[String], at: &Path<'_>, cx: &mut Reader<'_>) -> BTreeSet<Arc<str>> {
+fn methods(list: &[String], at: &Path<'_>, cx: &mut Reader<'_>) -> MethodSet {
     check_tokens(list, "a method in upper case, such as GET", |text| is_token(text) && *text == text.to_ascii_uppercase(), at, cx);
-    list.iter().map(|method| method.as_str().into()).collect()
+    let mut methods = MethodSet::new();
+    for method in list {
+        if !methods.iter().any(|known| **known == **method) {
+            methods.push(method.as_str().into());
+        }
+    }
+    methods
 }
 
 fn upgrades(list: &[String], at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<String> {

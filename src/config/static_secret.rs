@@ -1,6 +1,5 @@
 //! `static_secret`: callers who send a secret of which the filter knows only the SHA-256.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::declare::fields;
@@ -9,6 +8,7 @@ use super::forms::{Name, OneOrMany};
 use super::quantity::Time;
 use super::reader::Reader;
 use super::secret::Digest;
+use super::seen::Seen;
 use crate::authenticator::StaticSecret;
 use crate::authenticator::static_secret::{Caller, Secret};
 
@@ -69,7 +69,7 @@ impl StaticSecretForm {
             if callers.is_empty() {
                 cx.fault(&at, format_args!("empty: nobody could call"));
             }
-            let (mut callers_seen, mut digests_seen) = (BTreeSet::new(), BTreeSet::new());
+            let (mut callers_seen, mut digests_seen) = (Seen::default(), Seen::default());
             for (index, caller) in callers.iter().enumerate() {
                 caller.compile(&mut secrets, &mut callers_seen, &mut digests_seen, &at.index(index), cx);
             }
@@ -79,16 +79,9 @@ impl StaticSecretForm {
 }
 
 impl CallerForm {
-    fn compile<'f>(
-        &'f self,
-        compiled: &mut Vec<Secret>,
-        callers: &mut BTreeSet<&'f str>,
-        digests: &mut BTreeSet<[u8; 32]>,
-        at: &Path<'_>,
-        cx: &mut Reader<'_>,
-    ) {
+    fn compile(&self, compiled: &mut Vec<Secret>, callers: &mut Seen, digests: &mut Seen, at: &Path<'_>, cx: &mut Reader<'_>) {
         let id = self.id.get().map(|Name(id)| id.as_str()).unwrap_or_default();
-        if !id.is_empty() && !callers.insert(id) {
+        if !id.is_empty() && !callers.is_first(id) {
             cx.fault(&at.name("id"), format_args!("another caller has this id"));
         }
         let roles = self.roles.get().map(|OneOrMany(roles)| roles.iter().map(|Name(role)| role.clone()).collect());
@@ -98,11 +91,11 @@ impl CallerForm {
         if secrets.is_empty() {
             cx.fault(&at, format_args!("empty: this caller could never call"));
         }
-        let mut ids = BTreeSet::new();
+        let mut ids = Seen::default();
         for (index, secret) in secrets.iter().enumerate() {
             let at = at.index(index);
             let id = secret.id.get().map(|Name(id)| id);
-            if id.is_some_and(|id| !ids.insert(id)) {
+            if id.is_some_and(|id| !ids.is_first(id)) {
                 cx.fault(&at.name("id"), format_args!("another secret of this caller has this id"));
             }
             let (not_before, not_after) = (secret.not_before.get().map(|Time(t)| *t), secret.not_after.get().map(|Time(t)| *t));
@@ -110,7 +103,7 @@ impl CallerForm {
                 cx.fault(&at.name("not_after"), format_args!("not later than not_before: the secret would never be good"));
             }
             let Some(Digest(sha256)) = secret.sha256.get() else { continue };
-            if !digests.insert(*sha256) {
+            if !digests.is_first(sha256) {
                 cx.fault(&at.name("sha256"), format_args!("this digest stands here twice; every secret is one caller's"));
             }
             compiled.push(Secret { sha256: *sha256, caller: Arc::clone(&caller), id: id.cloned(), not_before, not_after });

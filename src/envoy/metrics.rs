@@ -1,50 +1,77 @@
 //! Counters and gauges, each defined on the host's side once, when it is first needed.
 
-use std::collections::BTreeMap;
-
 use super::abi::{self, MetricKind};
+use crate::reason::Reason;
 
 /// The metrics of one plugin.
 #[derive(Debug)]
 pub(super) struct Metrics {
     prefix: String,
-    ids: BTreeMap<String, u32>,
+    allowed: Option<u32>,
+    /// By the reason's place in [`Reason::ALL`].
+    rejected: [Option<u32>; Reason::ALL.len()],
+    /// What comes with fetches: seldom.
+    others: Vec<(String, u32)>,
 }
 
 impl Metrics {
     /// `portcullis.<plugin name>.*`; characters of the name that would make further parts of it are replaced.
     pub(super) fn of_plugin(name: &str) -> Self {
-        Self { prefix: format!("portcullis.{}", part(name)), ids: BTreeMap::new() }
+        Self { prefix: format!("portcullis.{}", part(name)), allowed: None, rejected: [None; Reason::ALL.len()], others: Vec::new() }
     }
 
-    /// Adds one to `<prefix>.<name>`; adding nothing makes it visible.
-    pub(super) fn count(&mut self, name: &str, by: i64) {
-        if let Some(id) = self.id(MetricKind::Counter, name)
-            && by > 0
-        {
-            let _ = abi::increment_metric(id, by);
+    /// Defines `allowed`, so that it can be seen before there is anything to count.
+    pub(super) fn show(&mut self) {
+        self.allowed = self.allowed.or_else(|| self.define(MetricKind::Counter, "allowed"));
+    }
+
+    /// Counts a request that went upstream.
+    pub(super) fn count_allowed(&mut self) {
+        self.show();
+        increment(self.allowed);
+    }
+
+    /// Counts a refusal.
+    pub(super) fn count_rejected(&mut self, reason: Reason) {
+        let known = self.rejected.get(reason as usize).copied().flatten();
+        let id = known.or_else(|| self.define(MetricKind::Counter, &format!("rejected.{}", reason.code())));
+        if let Some(place) = self.rejected.get_mut(reason as usize) {
+            *place = id;
         }
+        increment(id);
     }
 
     /// Adds one to `fetch.<provider>.<outcome>`.
     pub(super) fn count_fetch(&mut self, provider: &str, outcome: &str) {
-        self.count(&format!("fetch.{}.{outcome}", part(provider)), 1);
+        let id = self.other(MetricKind::Counter, format!("fetch.{}.{outcome}", part(provider)));
+        increment(id);
     }
 
     /// Sets `keys.<provider>.last_success_seconds`.
     pub(super) fn note_keys(&mut self, provider: &str, seconds: i64) {
-        if let Some(id) = self.id(MetricKind::Gauge, &format!("keys.{}.last_success_seconds", part(provider))) {
+        if let Some(id) = self.other(MetricKind::Gauge, format!("keys.{}.last_success_seconds", part(provider))) {
             let _ = abi::record_metric(id, seconds.cast_unsigned());
         }
     }
 
-    fn id(&mut self, kind: MetricKind, name: &str) -> Option<u32> {
-        if let Some(id) = self.ids.get(name) {
+    fn other(&mut self, kind: MetricKind, name: String) -> Option<u32> {
+        if let Some((_, id)) = self.others.iter().find(|(own, _)| *own == name) {
             return Some(*id);
         }
-        let id = abi::define_metric(kind, &format!("{}.{name}", self.prefix)).ok()?;
-        self.ids.insert(name.to_owned(), id);
+        let id = self.define(kind, &name)?;
+        self.others.push((name, id));
         Some(id)
+    }
+
+    fn define(&self, kind: MetricKind, name: &str) -> Option<u32> {
+        abi::define_metric(kind, &format!("{}.{name}", self.prefix)).ok()
+    }
+}
+
+/// A metric that can't be counted is no reason to stop.
+fn increment(id: Option<u32>) {
+    if let Some(id) = id {
+        let _ = abi::increment_metric(id, 1);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The plugin in one VM: its configuration, its timer, its callouts, and the requests that wait.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::rc::Rc;
 
@@ -47,8 +47,8 @@ pub(super) struct Shell {
     verify: Host,
     metrics: RefCell<Metrics>,
     flood: RefCell<Flood>,
-    waiting: RefCell<BTreeMap<Ticket, (Request, Asked, SetId)>>,
-    fetches: RefCell<BTreeMap<u32, SetId>>,
+    waiting: RefCell<HashMap<Ticket, (Request, Asked, SetId)>>,
+    fetches: RefCell<Vec<(u32, SetId)>>,
 }
 
 /// What becomes of the request for now.
@@ -96,7 +96,7 @@ impl Root {
         headers.extend(source.headers.iter().map(|(name, value)| (name.as_str(), value.0.as_str())));
         // Through the SDK, which must know the token: it ends the VM over an answer to one that it doesn't.
         match hostcalls::dispatch_http_call(&source.cluster, headers, None, vec![], source.timeout) {
-            Ok(token) => drop(self.shell.fetches.borrow_mut().insert(token, set)),
+            Ok(token) => self.shell.fetches.borrow_mut().push((token, set)),
             Err(_) => self.handle(Event::Fetched(set, Err(FetchError::NotSent))),
         }
     }
@@ -131,10 +131,10 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
-        let Some(set) = self.shell.fetches.borrow_mut().remove(&token) else {
+        let Some((_, set)) = self.shell.fetches.borrow_mut().extract_if(.., |(other, _)| *other == token).next() else {
             return;
         };
-        let max_body = match self.shell.engine.borrow().as_ref().and_then(|engine| engine.policy().key_sets.get(&set)) {
+        let max_body = match self.shell.engine.borrow().as_ref().and_then(|engine| engine.policy().key_set(set)) {
             Some(source) => source.max_body,
             None => return,
         };
@@ -201,7 +201,7 @@ impl Shell {
     fn configure(&self, engine: Engine) {
         let name = abi::property("plugin_name").ok().flatten().unwrap_or_default();
         *self.metrics.borrow_mut() = Metrics::of_plugin(&String::from_utf8_lossy(&name));
-        self.metrics.borrow_mut().count("allowed", 0);
+        self.metrics.borrow_mut().show();
         // Declared before, by another configuration of this root context: it stands.
         let _ = state::declare_verdict();
         *self.engine.borrow_mut() = Some(engine);
@@ -274,7 +274,7 @@ impl Shell {
         if done.is_err() {
             return self.refuse_for(request, Refusal::Internal("Envoy refused a header, a note or the verdict"), now);
         }
-        self.metrics.borrow_mut().count("allowed", 1);
+        self.metrics.borrow_mut().count_allowed();
         Step::Continue
     }
 
@@ -294,7 +294,7 @@ impl Shell {
         if let Some(provider) = rejection.provider.and_then(|id| policy?.provider(id)) {
             let _ = state::note(Note::Provider, &provider.name);
         }
-        self.metrics.borrow_mut().count(&format!("rejected.{}", reason.code()), 1);
+        self.metrics.borrow_mut().count_rejected(reason);
         if self.flood.borrow_mut().admits(reason, now) {
             log::rejected(policy, request, rejection);
         }

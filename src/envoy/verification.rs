@@ -1,6 +1,5 @@
 //! Verification by the host: Envoy's foreign function `verify_signature`, which is BoringSSL and 5 to 50 times as fast as Rust in the module.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use base64::Engine as _;
@@ -9,13 +8,13 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 use serde_json::Value;
 
 use super::abi;
-use crate::keys::{Alg, Material, PublicKey};
+use crate::keys::{Alg, AlgSet, Material, PublicKey};
 use crate::signature::{Module, Verify, raw_to_der};
 
 /// Verifies by the host where it was seen to be right, and by [`Module`] elsewhere.
 #[derive(Clone, Debug, Default)]
 pub struct Host {
-    offers: BTreeSet<Alg>,
+    offers: AlgSet,
 }
 
 /// What the host could do, with the name of the key that its known answer is for. There is no way to ask it for PSS or Ed25519.
@@ -36,7 +35,7 @@ impl Host {
     /// Whether the host verifies this algorithm; otherwise the module does, slowly.
     #[must_use]
     pub fn offers(&self, alg: Alg) -> bool {
-        self.offers.contains(&alg)
+        self.offers.contains(alg)
     }
 }
 
@@ -56,7 +55,7 @@ impl Verify for Host {
 /// Whether the host knows the good from the bad.
 fn passes(known: &Value, alg: Alg, key: &str) -> Option<bool> {
     let text = known.get("text")?.as_str()?.as_bytes();
-    let key = PublicKey::from_jwk(known.get("keys")?.get(key)?.as_object()?, &BTreeSet::from([alg])).ok()?;
+    let key = PublicKey::from_jwk(known.get("keys")?.get(key)?.as_object()?, AlgSet::from([alg])).ok()?;
     let signature = URL_SAFE_NO_PAD.decode(known.get("signatures")?.get(alg.name())?.as_str()?).ok()?;
     let other_text = text.get(1..)?;
     Some(ask(alg, &key, text, &signature)? && !ask(alg, &key, other_text, &signature)?)

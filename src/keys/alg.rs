@@ -70,6 +70,10 @@ impl Alg {
         Self::ALL.into_iter().find(|alg| alg.name() == name)
     }
 
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
     /// One secret both signs and verifies.
     #[must_use]
     pub const fn is_hmac(self) -> bool {
@@ -84,6 +88,53 @@ impl Alg {
             Self::HS384 | Self::RS384 | Self::PS384 | Self::ES384 => 48,
             Self::HS512 | Self::RS512 | Self::PS512 | Self::ES512 | Self::EdDSA => 64,
         }
+    }
+}
+
+/// A set of algorithms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlgSet(u16);
+
+impl AlgSet {
+    /// Whether it holds this one.
+    #[must_use]
+    pub const fn contains(self, alg: Alg) -> bool {
+        self.0 & alg.bit() != 0
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What it holds, in the order of [`Alg::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Alg> {
+        Alg::ALL.into_iter().filter(move |alg| self.contains(*alg))
+    }
+
+    /// What both hold.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// What either holds.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl FromIterator<Alg> for AlgSet {
+    fn from_iter<I: IntoIterator<Item = Alg>>(algorithms: I) -> Self {
+        Self(algorithms.into_iter().fold(0, |bits, alg| bits | alg.bit()))
+    }
+}
+
+impl<const N: usize> From<[Alg; N]> for AlgSet {
+    fn from(algorithms: [Alg; N]) -> Self {
+        algorithms.into_iter().collect()
     }
 }
 

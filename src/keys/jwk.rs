@@ -1,6 +1,5 @@
 //! JSON Web Keys (RFC 7517, section 4): public keys, checked when they are read, so that nothing is checked again per token.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use base64::Engine as _;
@@ -12,7 +11,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use spki::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
-use super::Alg;
+use super::{Alg, AlgSet};
 
 /// RSA moduli, in bits: less is weak (RFC 7518, section 3.3), more costs a worker too much.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -72,7 +71,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// Why it can't be used.
-    pub fn from_jwk(jwk: &Map<String, Value>, accepted: &BTreeSet<Alg>) -> Result<Self, &'static str> {
+    pub fn from_jwk(jwk: &Map<String, Value>, accepted: AlgSet) -> Result<Self, &'static str> {
         let kty = text(jwk, "kty", "`kty` is not a string")?.ok_or("no `kty`")?;
         if text(jwk, "use", "`use` is not a string")?.is_some_and(|usage| usage != "sig") {
             return Err("`use` is not sig");
@@ -100,7 +99,7 @@ impl PublicKey {
             return Err("`alg` does not fit `kty` and `crv`");
         }
         let algorithms: Vec<Alg> =
-            fitting.iter().copied().filter(|alg| only.is_none_or(|only| only == *alg) && accepted.contains(alg)).collect();
+            fitting.iter().copied().filter(|alg| only.is_none_or(|only| only == *alg) && accepted.contains(*alg)).collect();
         if algorithms.is_empty() {
             return Err("only for algorithms that are not accepted here");
         }

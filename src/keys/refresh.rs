@@ -107,7 +107,7 @@ mod tests {
             authority: "idp".into(),
             path: "/".into(),
             headers: vec![],
-            algorithms: std::collections::BTreeSet::new(),
+            algorithms: super::AlgSet::default(),
             refresh: Duration::from_secs(3600),
             timeout: Duration::from_secs(5),
             max_body: 65536,

@@ -1,22 +1,19 @@
 //! JWK sets (RFC 7517, section 5).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::jwk::text;
-use super::{Alg, PublicKey};
+use super::{Alg, AlgSet, PublicKey};
 
 /// The usable keys of a set. Never empty.
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<Key>,
-    /// Places in `keys`, by `kid`.
-    by_kid: BTreeMap<String, Vec<usize>>,
     /// The `kid`s of keys that can't be used: no fetch would make them known.
-    unusable: BTreeSet<String>,
+    unusable: Vec<String>,
 }
 
 /// A key of a set.
@@ -131,7 +128,7 @@ impl KeySet {
     ///
     /// # Errors
     /// See [`KeySetError`].
-    pub fn parse(document: &[u8], algorithms: &BTreeSet<Alg>) -> Result<(Self, Vec<Skipped>), KeySetError> {
+    pub fn parse(document: &[u8], algorithms: AlgSet) -> Result<(Self, Vec<Skipped>), KeySetError> {
         let document = crate::json::parse(document).map_err(|error| KeySetError::Json(error.to_string()))?;
         Self::from_value(&document, algorithms)
     }
@@ -140,12 +137,12 @@ impl KeySet {
     ///
     /// # Errors
     /// See [`KeySetError`].
-    pub fn from_value(document: &Value, algorithms: &BTreeSet<Alg>) -> Result<(Self, Vec<Skipped>), KeySetError> {
+    pub fn from_value(document: &Value, algorithms: AlgSet) -> Result<(Self, Vec<Skipped>), KeySetError> {
         let entries = document.get("keys").and_then(Value::as_array).ok_or(KeySetError::NotASet)?;
         if entries.len() > Self::MAX_KEYS {
             return Err(KeySetError::TooMany(entries.len()));
         }
-        let mut set = Self { keys: Vec::with_capacity(entries.len()), by_kid: BTreeMap::new(), unusable: BTreeSet::new() };
+        let mut set = Self { keys: Vec::with_capacity(entries.len()), unusable: Vec::new() };
         let mut skipped = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             if let Err(why) = Key::read(entry, algorithms).and_then(|key| set.add(key)) {
@@ -177,10 +174,11 @@ impl KeySet {
                 _ => Err(NoKey::Ambiguous),
             };
         };
-        let Some(places) = self.by_kid.get(kid) else {
-            return Err(if self.unusable.contains(kid) { NoKey::Unsuitable } else { NoKey::Unknown });
-        };
-        let fitting: Vec<&Key> = places.iter().filter_map(|place| self.keys.get(*place)).filter(|key| key.fits(alg, issuer)).collect();
+        let mut named = self.keys.iter().filter(|key| key.kid() == Some(kid)).peekable();
+        if named.peek().is_none() {
+            return Err(if self.unusable.iter().any(|other| other == kid) { NoKey::Unsuitable } else { NoKey::Unknown });
+        }
+        let fitting: Vec<&Key> = named.filter(|key| key.fits(alg, issuer)).collect();
         if fitting.is_empty() { Err(NoKey::Unsuitable) } else { Ok(fitting) }
     }
 
@@ -205,16 +203,14 @@ impl KeySet {
     }
 
     fn add(&mut self, key: Key) -> Result<(), &'static str> {
-        let place = self.keys.len();
-        if let Some(kid) = &key.kid {
-            let places = self.by_kid.entry(kid.clone()).or_default();
-            if places.iter().filter_map(|place| self.keys.get(*place)).any(|other| other.same(&key)) {
+        if key.kid.is_some() {
+            let same_kid = || self.keys.iter().filter(|other| other.kid == key.kid);
+            if same_kid().any(|other| other.same(&key)) {
                 return Err("stands in the set already");
             }
-            if places.len() >= Self::MAX_SAME_KID {
+            if same_kid().count() >= Self::MAX_SAME_KID {
                 return Err("too many keys of one `kid`");
             }
-            places.push(place);
         }
         self.keys.push(key);
         Ok(())
@@ -222,7 +218,7 @@ impl KeySet {
 }
 
 impl Key {
-    fn read(entry: &Value, algorithms: &BTreeSet<Alg>) -> Result<Self, &'static str> {
+    fn read(entry: &Value, algorithms: AlgSet) -> Result<Self, &'static str> {
         let jwk: &Map<String, Value> = entry.as_object().ok_or("not an object")?;
         let kid = text(jwk, "kid", "`kid` is not a string")?.map(str::to_owned);
         let issuer = text(jwk, "issuer", "`issuer` is not a string")?.map(str::to_owned);

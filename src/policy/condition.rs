@@ -112,7 +112,7 @@ impl Subject {
             Self::Scopes => identity.scopes.as_deref().map(strings),
             Self::Audiences => claim_values(identity, &["aud".to_owned()]),
             Self::Claim(path) => claim_values(identity, path),
-            Self::Attribute(name) => identity.attributes.get(name).map(|v| vec![Value::from(v.as_str())]),
+            Self::Attribute(name) => identity.attribute(name).map(|v| vec![Value::from(v)]),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Which rule is for a request.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::host::{self, HostPattern};
@@ -38,8 +37,8 @@ pub enum PathMatch {
     Template(PathTemplate),
 }
 
-/// Methods, in upper case. GET covers HEAD.
-pub type MethodSet = BTreeSet<Arc<str>>;
+/// Methods, in upper case, each once. GET covers HEAD.
+pub type MethodSet = Vec<Arc<str>>;
 
 /// The rule that is for a request, and what matching it found out.
 #[derive(Debug)]
@@ -67,18 +66,26 @@ pub fn select<'p>(policy: &'p Policy, request: &Request) -> Result<Selected<'p>,
         };
         match &rule.when.methods {
             Some(methods) if facts.has_method(methods) => return Ok(Selected { index, rule, variables, host: facts.host }),
-            Some(methods) if rule.when.path.is_some() => allowed.extend(methods.iter().cloned()),
+            Some(methods) if rule.when.path.is_some() => allow(&mut allowed, methods),
             None if allowed.is_empty() && facts.method != b"CONNECT" => return Ok(Selected { index, rule, variables, host: facts.host }),
             _ => {}
         }
     }
     if !allowed.is_empty() {
-        if allowed.contains("GET") {
-            allowed.insert("HEAD".into());
+        if allowed.iter().any(|method| **method == *"GET") {
+            allow(&mut allowed, &["HEAD".into()]);
         }
-        return Err(RequestError::Method(allowed.into_iter().collect()));
+        return Err(RequestError::Method(allowed));
     }
     Err(if facts.is_tunnel() { RequestError::Upgrade } else { RequestError::NoRule })
+}
+
+fn allow(allowed: &mut MethodSet, methods: &[Arc<str>]) {
+    for method in methods {
+        if !allowed.contains(method) {
+            allowed.push(Arc::clone(method));
+        }
+    }
 }
 
 /// What rules look at, read once per request.

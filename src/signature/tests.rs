@@ -1,7 +1,5 @@
 //! Every vector of tests/vectors, and signatures of keys made here.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use base64::Engine as _;
@@ -10,12 +8,12 @@ use proptest::prelude::*;
 
 use super::signing::{SECRET, hex, jwk, sign};
 use super::{Module, Verify, raw_to_der};
-use crate::keys::{Alg, HmacKey, PublicKey};
+use crate::keys::{Alg, AlgSet, HmacKey, PublicKey};
 
 #[test]
 fn every_vector() {
     let vectors = crate::json::parse(include_bytes!("../../tests/vectors/signatures.json")).unwrap();
-    let all = BTreeSet::from(Alg::ALL);
+    let all = AlgSet::from(Alg::ALL);
     let (mut good, mut bad) = (0, 0);
     for vector in vectors.as_array().unwrap() {
         let name = format!("{} {}", vector["alg"], vector["name"]);
@@ -36,7 +34,7 @@ fn every_vector() {
 /// A whole JWS of an RFC, verified with the key that the RFC gives.
 fn rfc(alg: Alg, key: &Value, jws: &str) {
     let (text, signature) = jws.rsplit_once('.').unwrap();
-    let key = PublicKey::from_jwk(key.as_object().unwrap(), &BTreeSet::from([alg])).unwrap();
+    let key = PublicKey::from_jwk(key.as_object().unwrap(), AlgSet::from([alg])).unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
     assert!(Module.verify(alg, &key, text.as_bytes(), &signature));
     assert!(!Module.verify(alg, &key, &text.as_bytes()[1..], &signature));
@@ -94,7 +92,7 @@ fn rfc_8037_a4() {
 
 #[test]
 fn der_of_raw_signatures() {
-    let key = |alg| PublicKey::from_jwk(jwk(alg).as_object().unwrap(), &BTreeSet::from([alg])).unwrap();
+    let key = |alg| PublicKey::from_jwk(jwk(alg).as_object().unwrap(), AlgSet::from([alg])).unwrap();
     for alg in [Alg::ES256, Alg::ES384, Alg::ES512] {
         let mut raw = sign(alg, b"text");
         let der = raw_to_der(&key(alg), &raw).unwrap();
@@ -123,7 +121,7 @@ proptest! {
             let verify: Box<dyn Fn(&[u8], &[u8]) -> bool> = if alg.is_hmac() {
                 Box::new(move |text, mac| HmacKey::new(SECRET.to_vec()).verify(alg, text, mac))
             } else {
-                let key = PublicKey::from_jwk(jwk(alg).as_object().unwrap(), &BTreeSet::from([alg])).unwrap();
+                let key = PublicKey::from_jwk(jwk(alg).as_object().unwrap(), AlgSet::from([alg])).unwrap();
                 Box::new(move |text, signature| Module.verify(alg, &key, text, signature))
             };
             prop_assert!(verify(&text, &good), "{alg}");

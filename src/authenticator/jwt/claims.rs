@@ -63,7 +63,7 @@ impl Jwt {
     pub(super) fn check_before_signature(&self, token: &Token<'_>, now: UnixTime) -> Result<(), TokenError> {
         let alg = token.alg.clone().map_err(TokenError::AlgorithmUnknown)?;
         // Keys and algorithms are of one kind by configuration; this keeps a public key from ever being taken for a secret.
-        if !self.algorithms.contains(&alg) || alg.is_hmac() != matches!(self.keys, Keys::Secret(_) | Keys::Callers(_)) {
+        if !self.algorithms.contains(alg) || alg.is_hmac() != matches!(self.keys, Keys::Secret(_) | Keys::Callers(_)) {
             return Err(TokenError::AlgorithmRefused(alg));
         }
         self.check_issuer(token)?;

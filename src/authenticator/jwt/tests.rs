@@ -40,7 +40,7 @@ fn plain() -> Jwt {
         audiences: None,
         subjects: None,
         claims: vec![],
-        algorithms: BTreeSet::from([Alg::HS256]),
+        algorithms: AlgSet::from([Alg::HS256]),
         required_claims: vec![],
         clock_skew: Duration::ZERO,
         max_token_age: None,
@@ -62,7 +62,7 @@ fn with(change: impl FnOnce(&mut Jwt)) -> Jwt {
 
 /// A provider with an inline key set.
 fn with_set(keys: &[Value]) -> Jwt {
-    let algorithms: BTreeSet<Alg> = Alg::ALL.into_iter().filter(|alg| !alg.is_hmac()).collect();
+    let algorithms: AlgSet = Alg::ALL.into_iter().filter(|alg| !alg.is_hmac()).collect();
     let set = KeySet::from_value(&json!({"keys": keys}), &algorithms).unwrap().0;
     with(|jwt| {
         jwt.keys = Keys::Inline(set);

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,7 +8,7 @@ const RFC_7517: &str = r#"{"keys":[
   {"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}
 ]}"#;
 
-fn all() -> BTreeSet<Alg> {
+fn all() -> AlgSet {
     Alg::ALL.into_iter().filter(|alg| !alg.is_hmac()).collect()
 }
 
@@ -129,7 +127,7 @@ fn what_a_key_says_of_itself_is_obeyed() {
     assert_eq!(why(without(rsa_key(), "n")), "no `n`");
     assert_eq!(why(with(without(rsa_key(), "n"), json!({"false": "AA"}))), "no `n`; YAML reads an unquoted n as false: quote it");
     assert_eq!(why(with(without(ec_key(), "y"), json!({"true": "AA"}))), "no `y`; YAML reads an unquoted y as true: quote it");
-    let only_es = BTreeSet::from([Alg::ES256]);
+    let only_es = AlgSet::from([Alg::ES256]);
     assert!(KeySet::from_value(&json!({"keys": [rsa_key()]}), &only_es).is_err());
     let fine = with(rsa_key(), json!({"use": "sig", "key_ops": ["verify"], "x5c": ["junk"], "x5u": 1, "alg": null, "issuer": null}));
     assert_eq!(set(&[fine]).keys()[0].public().algorithms().len(), 6);
