@@ -111,18 +111,17 @@ fn der_of_raw_signatures() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What was signed verifies, and no change of one byte of text or signature does.
     #[test]
     fn any_change_is_refused(text in proptest::collection::vec(any::<u8>(), 1..200), place in any::<prop::sample::Index>(), change in 1u8..) {
         for alg in Alg::ALL {
             let good = sign(alg, &text);
-            let verify: Box<dyn Fn(&[u8], &[u8]) -> bool> = if alg.is_hmac() {
-                Box::new(move |text, mac| HmacKey::new(SECRET.to_vec()).verify(alg, text, mac))
-            } else {
-                let key = PublicKey::from_jwk(jwk(alg).as_object().unwrap(), AlgSet::from([alg])).unwrap();
-                Box::new(move |text, signature| Module.verify(alg, &key, text, signature))
+            let public = PublicKey::from_jwk(jwk(alg).as_object().unwrap(), &BTreeSet::from([alg]));
+            let verify = |text: &[u8], signature: &[u8]| match &public {
+                Ok(key) => Module.verify(alg, key, text, signature),
+                Err(_) => HmacKey::new(SECRET.to_vec()).verify(alg, text, signature),
             };
             prop_assert!(verify(&text, &good), "{alg}");
             let mut other = text.clone();

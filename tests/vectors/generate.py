@@ -8,6 +8,7 @@ one and src/envoy/verification/known_answers.json (what Host tries at the start 
 import base64
 import hashlib
 import json
+import math
 import pathlib
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -74,6 +75,7 @@ def rsa_vectors():
         "2049": rsa.generate_private_key(65537, 2049),
         "3072": rsa.generate_private_key(65537, 3072),
         "4096": rsa.generate_private_key(65537, 4096),
+        "8192": rsa.generate_private_key(65537, 8192),
         "2048 e=3": rsa.generate_private_key(3, 2048),
     }
     for label, key in keys.items():
@@ -97,10 +99,20 @@ def rsa_vectors():
     add("another key", "RS256", rsa_jwk(keys["2048 e=3"].public_key()), key.sign(TEXT, padding.PKCS1v15(), hashes.SHA256()), False)
     add("n and e with a leading zero byte", "RS256", dict(rsa_jwk(key.public_key()), n=b64(b"\0" + number(key.public_key().public_numbers().n)), e=b64(b"\0\x01\0\x01")),
         key.sign(TEXT, padding.PKCS1v15(), hashes.SHA256()), True)
+    largest_exponent(key)
     paddings(key)
     long_forms(key)
     cube_root(keys["2048 e=3"])
     refused(key)
+
+
+def largest_exponent(key):
+    numbers = key.private_numbers()
+    phi = (numbers.p - 1) * (numbers.q - 1)
+    e = next(e for e in range((1 << 33) - 1, 1 << 32, -2) if math.gcd(e, phi) == 1)
+    encoded = b"\0\1" + b"\xff" * (256 - 3 - 51) + b"\0" + PREFIX[256] + hashlib.sha256(TEXT).digest()
+    signature = number(pow(int.from_bytes(encoded, "big"), pow(e, -1, phi), numbers.public_numbers.n), 256)
+    add("RSA e of 33 bits", "RS256", {"kty": "RSA", "n": b64(number(numbers.public_numbers.n)), "e": b64(number(e))}, signature, True)
 
 
 def raw(key, encoded):

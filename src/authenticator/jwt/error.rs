@@ -48,7 +48,7 @@ pub enum TokenError {
     Audience,
     /// `sub` is none of those accepted.
     Subject(Excerpt),
-    /// `exp` is over, by so many seconds at most (with the clock skew taken off).
+    /// `exp` is over, clock skew included.
     Expired,
     /// `nbf` is yet to come.
     NotYetValid,

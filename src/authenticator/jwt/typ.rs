@@ -34,18 +34,21 @@ const OTHER_PURPOSES: &[&str] = &[
     "vp+jwt",                             // Securing Verifiable Credentials using JOSE and COSE
 ];
 
+/// What media types are short of in a `typ`.
+const PREFIX: &str = "application/";
+
 impl Jwt {
     /// Whether the provider takes tokens of this type. Media types have no case, and `application/` may be left out (RFC 7515, section 4.1.9).
     pub(super) fn accepts_type(&self, typ: Option<&str>) -> bool {
-        let plain = typ.map(|typ| {
-            let lower = typ.to_ascii_lowercase();
-            lower.strip_prefix("application/").map(str::to_owned).unwrap_or(lower)
+        let plain = typ.map(|typ| match typ.split_at_checked(PREFIX.len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+            _ => typ,
         });
         match (&self.types, plain) {
             (None, None) => true,
-            (None, Some(plain)) => !OTHER_PURPOSES.contains(&plain.as_str()),
+            (None, Some(plain)) => !OTHER_PURPOSES.iter().any(|other| other.eq_ignore_ascii_case(plain)),
             (Some(_), None) => false,
-            (Some(accepted), Some(plain)) => accepted.contains(&plain),
+            (Some(accepted), Some(plain)) => accepted.iter().any(|accepted| accepted.eq_ignore_ascii_case(plain)),
         }
     }
 }

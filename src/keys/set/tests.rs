@@ -1,3 +1,8 @@
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -179,5 +184,45 @@ fn the_digest_changes_with_all_that_decides() {
         ec_key(),
     ] {
         assert_ne!(plain, set(&[other]).digest());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever an issuer publishes, reading it and verifying with it doesn't panic.
+    #[test]
+    fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..1100), length in 0usize..1100, e in proptest::collection::vec(any::<u8>(), 0..10), odd in any::<bool>()) {
+        use crate::signature::{Module, Verify as _};
+        let mut n: Vec<u8> = bytes.iter().copied().cycle().take(if bytes.is_empty() { 0 } else { length }).collect();
+        if let (true, Some(last)) = (odd, n.last_mut()) {
+            *last |= 1;
+        }
+        let b64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let half = |length: usize| b64(bytes.get(..length).unwrap_or(&bytes));
+        let keys = json!({"keys": [
+            {"kty": "RSA", "n": b64(&n), "e": b64(&e)},
+            {"kty": "RSA", "n": b64(&n), "e": "AQAB"},
+            {"kty": "EC", "crv": "P-256", "x": half(32), "y": half(32)},
+            {"kty": "EC", "crv": "P-384", "x": half(48), "y": half(48)},
+            {"kty": "EC", "crv": "P-521", "x": half(66), "y": half(66)},
+            {"kty": "OKP", "crv": "Ed25519", "x": half(32)},
+        ]});
+        if let Ok((set, _)) = KeySet::from_value(&keys, &all()) {
+            for key in set.keys() {
+                for alg in Alg::ALL {
+                    for signature in [&bytes, &n] {
+                        prop_assert!(!Module.verify(alg, key.public(), b"text", signature));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn broken_documents_do_not_panic(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut document = RFC_7517.as_bytes().to_vec();
+        *place.get_mut(&mut document) = byte;
+        let _ = KeySet::parse(&document, &all());
     }
 }

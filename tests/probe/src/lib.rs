@@ -1,6 +1,6 @@
 //! A filter that answers every request with what host and module said to the vectors in its configuration (the array of tests/vectors/signatures.json).
 //!
-//! The answer: `{"offers": ["RS256", ...], "vectors": [{"name", "alg", "valid", "refused", "host", "module", "raw", "host_us", "module_us"}, ...]}`.
+//! The answer: `{"offers": ["RS256", ...], "tried_us": 4000, "vectors": [{"name", "alg", "valid", "refused", "host", "module", "raw", "host_us", "module_us"}, ...]}`.
 //! `host` is null where the host has no answer, `raw` is the host's own answer for a key that is refused when it is read, and times are microseconds.
 
 #![cfg(target_os = "wasi")]
@@ -53,10 +53,12 @@ impl Context for Asked {}
 
 impl HttpContext for Asked {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let start = Instant::now();
         let host = Host::tried();
+        let tried = micros(start);
         let offers: Vec<&str> = Alg::ALL.into_iter().filter(|alg| host.offers(*alg)).map(Alg::name).collect();
         let vectors: Vec<Value> = self.vectors.iter().filter_map(judge).collect();
-        let report = json!({"offers": offers, "vectors": vectors}).to_string();
+        let report = json!({"offers": offers, "tried_us": tried, "vectors": vectors}).to_string();
         let _ = hostcalls::send_http_response(200, vec![("content-type", "application/json")], Some(report.as_bytes()));
         Action::Pause
     }

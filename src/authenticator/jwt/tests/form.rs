@@ -1,5 +1,7 @@
 //! The compact form, the header, and the attacks on both.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const GOOD: &str = r#"{"alg":"HS256"}"#;
@@ -151,4 +153,59 @@ fn the_log_shows_no_token_and_no_line_of_the_client() {
     assert_eq!(Excerpt::new(&"x".repeat(65)).to_string().len(), 67);
     let shown = format!("{:?}", Token::parse(text.as_bytes()).unwrap());
     assert!(!shown.contains(text.rsplit('.').next().unwrap()), "{shown}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// No token survives the change of a single byte.
+    #[test]
+    fn any_change_is_refused(sub in ".{0,20}", place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let good = token(&json!({"sub": sub}));
+        prop_assert!(judge(&plain(), &good).is_ok());
+        let mut bad = good.clone().into_bytes();
+        let place = place.get_mut(&mut bad);
+        prop_assume!(*place != byte);
+        *place = byte;
+        let verdict = Token::parse(&bad).and_then(|token| plain().authenticate(&"p".into(), &token, None, UnixTime::from_seconds(1), &Module));
+        prop_assert!(verdict.is_err());
+    }
+
+    /// Whatever is sent, and whatever stands in the claims, it is judged without a panic.
+    #[test]
+    fn nothing_panics(header in ".{0,40}", claims in json_value(), bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = Token::parse(&bytes);
+        let _ = judge(&plain(), &signed(Alg::HS256, &header, &header));
+        let mut jwt = plain();
+        jwt.max_token_age = Some(Duration::MAX);
+        jwt.max_token_lifetime = Some(Duration::from_secs(1));
+        jwt.clock_skew = Duration::MAX;
+        jwt.identity.scopes = vec![path(&["scope"]), path(&["a", "b"])];
+        for jwt in [jwt, plain()] {
+            for millis in [0, NOW * 1000, i64::MAX] {
+                let _ = judge_at(&jwt, &signed(Alg::HS256, r#"{"alg":"HS256"}"#, &claims.to_string()), millis);
+            }
+        }
+    }
+}
+
+/// Claims of every JSON type and of numbers at the edges.
+fn json_value() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (NOW - 100..NOW + 100).prop_map(Value::from),
+        "[a-c ]{0,4}".prop_map(Value::from),
+    ];
+    let names = prop::sample::select(vec!["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "a", "b"]);
+    scalar.prop_recursive(3, 30, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(names.clone(), inner, 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())),
+        ]
+    })
 }
