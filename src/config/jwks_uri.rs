@@ -8,7 +8,6 @@ use super::declare::fields;
 use super::describe::Description;
 use super::fault::Path;
 use super::forms::Name;
-use super::jwt::algorithm_name;
 use super::place::{header_name, is_printable};
 use super::reader::{Form, Node, Reader};
 use crate::keys::{RemoteKeys, SetId};
@@ -163,7 +162,7 @@ pub(super) fn set_id(keys: &RemoteKeys) -> SetId {
     }
     part(&keys.algorithms.len().to_be_bytes());
     for alg in &keys.algorithms {
-        part(algorithm_name(*alg).as_bytes());
+        part(alg.name().as_bytes());
     }
     part(&keys.max_body.to_be_bytes());
     let digest: [u8; 32] = hash.finalize().into();

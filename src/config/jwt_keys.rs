@@ -10,7 +10,7 @@ use super::declare::{fields, words};
 use super::fault::Path;
 use super::forms::{Json, Later, Name, OneOrMany, Table};
 use super::jwks_uri::{CalloutHeader, Url, callout_headers, set_id};
-use super::jwt::{hmac_length, path};
+use super::jwt::path;
 use super::provider::strings;
 use super::quantity::{Size, Span, span};
 use super::reader::{Given, Reader};
@@ -153,7 +153,7 @@ impl KeysForm {
         if self.jwks.is_written() {
             return inline(&self.jwks.get()?.0, algorithms, &at.name("jwks"), cx).map(Keys::Inline);
         }
-        let length = algorithms.iter().filter_map(|alg| hmac_length(*alg)).max().unwrap_or_default();
+        let length = algorithms.iter().map(|alg| alg.hash_length()).max().unwrap_or_default();
         if self.secret.is_written() {
             let at = at.name("secret");
             let key = self.secret.get()?.bytes(&at, cx)?;

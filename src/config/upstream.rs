@@ -98,10 +98,7 @@ pub(super) struct RemoveName(NamePattern);
 impl Form for RemoveName {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
         let text = super::forms::text(node, cx)?;
-        // What a name without its asterisk may not be, the pattern may not be.
-        let name = text.strip_suffix('*').unwrap_or(text);
-        let pattern = if name.is_empty() && text != name { Ok(()) } else { header_name(name).map(|_| ()) };
-        match pattern.and_then(|()| NamePattern::parse(text)) {
+        match header_name(text).and_then(|_| NamePattern::parse(text)) {
             Ok(pattern) => Some(Self(pattern)),
             Err(wrong) => {
                 cx.fault(node.at, format_args!("{wrong}"));
