@@ -1,6 +1,7 @@
 //! Loading, from the outside.
 
 mod bytes;
+mod description;
 mod example;
 mod faults;
 mod fields;

@@ -133,8 +133,9 @@ fn no_value_at_any_place_makes_it_panic() {
     let mut pointers = Vec::new();
     walk(&config, String::new(), &mut pointers);
     assert!(pointers.len() > 100);
-    for pointer in &pointers {
-        for value in &values {
+    for (index, pointer) in pointers.iter().enumerate() {
+        // Every fourth value at each place, and each value at every fourth place.
+        for value in values.iter().skip(index % 4).step_by(4) {
             let mut changed = config.clone();
             *changed.pointer_mut(pointer).unwrap() = value.clone();
             match load(changed.to_string().as_bytes(), &env) {
