@@ -85,12 +85,7 @@ pub fn load(config: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<(Poli
     let value = source::read(config).map(Value::Object).map_err(|what| vec![Fault { path: Vec::new(), what }])?;
     let mut cx = Reader::new(env);
     let policy = ConfigForm::read(Node { value: &value, at: &Path::ROOT }, &mut cx).and_then(|form| form.compile(&mut cx));
-    let Reader { mut faults, mut warnings, .. } = cx;
-    // A requirement that several rules use is judged for each.
-    faults.sort();
-    faults.dedup();
-    warnings.sort();
-    warnings.dedup();
+    let Reader { faults, warnings, .. } = cx;
     match policy {
         Some(policy) if faults.is_empty() => Ok((policy, warnings)),
         // Never reached, but a load that fails without a fault must not pass for one that didn't.

@@ -309,9 +309,7 @@ fn read(answer: Answer<'_>, source: &RemoteKeys, effects: &mut Vec<Effect>) -> R
     }
     let (keys, skipped) = KeySet::parse(answer.body, source.algorithms).map_err(|error| FetchError::Invalid(error.to_string()))?;
     for key in skipped {
-        let kid = key.kid.as_deref().unwrap_or_default().escape_debug().to_string();
-        effects
-            .push(Effect::Log(false, format!("key skipped provider={} index={} kid=\"{kid}\": {}", source.provider, key.index, key.why)));
+        effects.push(Effect::Log(false, format!("key skipped provider={} {key}", source.provider)));
     }
     Ok(keys)
 }

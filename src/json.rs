@@ -98,7 +98,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("member \"{}\" stands twice", name.escape_debug())));
+                return Err(A::Error::custom(format_args!("member \"{}\" stands twice", name.escape_default())));
             }
             let value = members.next_value_seed(inner)?;
             object.insert(name, value);

@@ -280,8 +280,12 @@ impl Tree<'_, '_> {
         if let Some(lacking) = lacking {
             return lacking;
         }
-        // Stable: the named identity comes first, the others keep their order.
-        providers.sort_by_key(|provider| Some(*provider) != identity);
+        // The named identity comes first, the others keep their order.
+        if let Some(place) = providers.iter().position(|provider| Some(*provider) == identity)
+            && let Some(front) = providers.get_mut(..=place)
+        {
+            front.rotate_right(1);
+        }
         Reading::Satisfied(providers)
     }
 }

@@ -53,7 +53,7 @@ fn line(f: &mut fmt::Formatter<'_>, path: &[Segment], what: &str) -> fmt::Result
                 if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
                     f.write_str(name)?;
                 } else {
-                    write!(f, "\"{}\"", name.escape_debug())?;
+                    write!(f, "\"{}\"", name.escape_default())?;
                 }
             }
         }

@@ -62,7 +62,7 @@ pub(super) fn word<'a>(node: Node<'a>, cx: &mut Reader<'_>, words: &[&str], late
         return Some(text);
     }
     if later.contains(&text.as_str()) {
-        cx.fault(node.at, format_args!("{text} is not supported yet by this version; supported: {}", words.join(", ")));
+        cx.fault(node.at, format_args!("not supported yet by this version; supported: {}", words.join(", ")));
     } else {
         cx.fault(node.at, format_args!("not a word that is known here; known: {}", words.join(", ")));
     }

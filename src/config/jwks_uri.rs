@@ -8,7 +8,6 @@ use super::declare::fields;
 use super::describe::Description;
 use super::fault::Path;
 use super::forms::Name;
-use super::jwt::algorithm_name;
 use super::place::{header_name, is_printable};
 use super::reader::{Form, Node, Reader};
 use crate::keys::{RemoteKeys, SetId};
@@ -74,7 +73,7 @@ impl Url {
 fn is_authority(authority: &str) -> bool {
     let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => {
-            if address.parse::<std::net::Ipv6Addr>().is_err() {
+            if address.is_empty() || !address.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.')) {
                 return false;
             }
             ("address", if rest.is_empty() { None } else { rest.strip_prefix(':').or(Some("")) })
@@ -139,10 +138,14 @@ pub(super) fn callout_headers(forms: &[(String, Option<CalloutHeader>)], at: &Pa
             Ok(name) if headers.iter().any(|(other, _)| *other == name) => {
                 cx.fault(&at, format_args!("this header stands here twice: case makes no difference"));
             }
-            Ok(name) => headers.extend(value.as_ref().map(|CalloutHeader(value)| (name, Constant(value.clone())))),
+            Ok(name) => {
+                if let Some(CalloutHeader(value)) = value {
+                    let place = headers.partition_point(|(other, _)| *other < name);
+                    headers.insert(place, (name, Constant(value.clone())));
+                }
+            }
         }
     }
-    headers.sort_by(|(a, _), (b, _)| a.cmp(b));
     headers
 }
 
@@ -163,7 +166,7 @@ pub(super) fn set_id(keys: &RemoteKeys) -> SetId {
     }
     part(&keys.algorithms.iter().count().to_be_bytes());
     for alg in keys.algorithms.iter() {
-        part(algorithm_name(alg).as_bytes());
+        part(alg.name().as_bytes());
     }
     part(&keys.max_body.to_be_bytes());
     let digest: [u8; 32] = hash.finalize().into();

@@ -140,41 +140,14 @@ pub(super) struct RoleClaimForm {
 /// An algorithm by its name.
 pub(super) struct AlgWord(Alg);
 
-const ALGORITHMS: [(&str, Alg); 13] = [
-    ("HS256", Alg::HS256),
-    ("HS384", Alg::HS384),
-    ("HS512", Alg::HS512),
-    ("RS256", Alg::RS256),
-    ("RS384", Alg::RS384),
-    ("RS512", Alg::RS512),
-    ("PS256", Alg::PS256),
-    ("PS384", Alg::PS384),
-    ("PS512", Alg::PS512),
-    ("ES256", Alg::ES256),
-    ("ES384", Alg::ES384),
-    ("ES512", Alg::ES512),
-    ("EdDSA", Alg::EdDSA),
-];
-
-pub(super) fn algorithm_name(wanted: Alg) -> &'static str {
-    ALGORITHMS.iter().find(|(_, alg)| *alg == wanted).map(|(name, _)| *name).unwrap_or_default()
-}
-
-/// The bytes that an HMAC key must have at least (RFC 7518, section 3.2); `None`: no HMAC.
-pub(super) const fn hmac_length(alg: Alg) -> Option<usize> {
-    match alg {
-        Alg::HS256 => Some(32),
-        Alg::HS384 => Some(48),
-        Alg::HS512 => Some(64),
-        _ => None,
-    }
-}
-
 impl Form for AlgWord {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
-        let words = ALGORITHMS.map(|(name, _)| name);
-        let word = super::forms::word(node, cx, &words, &[])?;
-        ALGORITHMS.iter().find(|(name, _)| *name == word).map(|(_, alg)| Self(*alg))
+        let alg = Alg::from_name(super::forms::text(node, cx)?);
+        if alg.is_none() {
+            let names = Alg::ALL.map(Alg::name).join(", ");
+            cx.fault(node.at, format_args!("not an algorithm that is known here; known: {names}"));
+        }
+        alg.map(Self)
     }
 
     #[cfg(not(target_os = "wasi"))]
@@ -307,7 +280,7 @@ impl JwtForm {
     fn algorithms(&self, family: Option<Family>, at: &Path<'_>, cx: &mut Reader<'_>) -> AlgSet {
         let by_default = || match family {
             Some(Family::Secret) => AlgSet::from([Alg::HS256]),
-            Some(Family::Set) | None => ALGORITHMS.iter().map(|(_, alg)| *alg).filter(|alg| hmac_length(*alg).is_none()).collect(),
+            Some(Family::Set) | None => Alg::ALL.into_iter().filter(|alg| !alg.is_hmac()).collect(),
         };
         let Some(OneOrMany(algorithms)) = self.algorithms.get() else { return by_default() };
         if algorithms.is_empty() {
@@ -315,12 +288,12 @@ impl JwtForm {
         }
         let algorithms: AlgSet = algorithms.iter().map(|AlgWord(alg)| *alg).collect();
         for alg in algorithms.iter() {
-            let name = algorithm_name(alg);
+            let name = alg.name();
             match family {
-                Some(Family::Set) if hmac_length(alg).is_some() => {
+                Some(Family::Set) if alg.is_hmac() => {
                     cx.fault(at, format_args!("{name} takes a secret, and a JWKS is public; HS* goes with secret or callers"));
                 }
-                Some(Family::Secret) if hmac_length(alg).is_none() => {
+                Some(Family::Secret) if !alg.is_hmac() => {
                     cx.fault(at, format_args!("{name} takes a public key; with secret or callers only HS256, HS384, HS512"));
                 }
                 _ => {}

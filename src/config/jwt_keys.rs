@@ -10,14 +10,14 @@ use super::declare::{fields, words};
 use super::fault::Path;
 use super::forms::{Json, Later, Name, OneOrMany, Table};
 use super::jwks_uri::{CalloutHeader, Url, callout_headers, set_id};
-use super::jwt::{hmac_length, path};
+use super::jwt::path;
 use super::provider::strings;
 use super::quantity::{Size, Span, span};
 use super::reader::{Given, Reader};
 use super::secret::{KeyForm, SecretForm};
 use super::seen::Seen;
 use crate::authenticator::jwt::{Caller, CallerBy, Callers, Keys};
-use crate::keys::{AlgSet, HmacKey, KeySet, RemoteKeys, SetId};
+use crate::keys::{Alg, AlgSet, HmacKey, KeySet, RemoteKeys, SetId};
 
 fields! {
     /// What tokens are verified with: exactly one of `jwks_uri`, `jwks`, `secret` and `callers`.
@@ -154,7 +154,7 @@ impl KeysForm {
         if self.jwks.is_written() {
             return inline(&self.jwks.get()?.0, algorithms, &at.name("jwks"), cx).map(Keys::Inline);
         }
-        let length = algorithms.iter().filter_map(|alg| hmac_length(alg)).max().unwrap_or_default();
+        let length = algorithms.iter().map(Alg::hash_length).max().unwrap_or_default();
         if self.secret.is_written() {
             let at = at.name("secret");
             let key = self.secret.get()?.bytes(&at, cx)?;

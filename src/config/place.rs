@@ -29,9 +29,8 @@ fields! {
 /// A header's name that may be read, set and removed: in lower case.
 pub(super) struct HeaderName(pub(super) Arc<str>);
 
-/// Framing and routing are Envoy's own; cookies are many things in one header.
-const RESERVED: &[&str] =
-    &["host", "connection", "transfer-encoding", "content-length", "te", "trailer", "upgrade", "keep-alive", "cookie", "set-cookie"];
+/// Framing and routing.
+const RESERVED: &[&str] = &["host", "connection", "transfer-encoding", "content-length", "te", "trailer", "upgrade", "keep-alive"];
 
 /// A token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(text: &str) -> bool {
@@ -54,7 +53,7 @@ pub(super) fn header_name(name: &str) -> Result<String, &'static str> {
     } else if !is_token(&name) {
         Err("not a header name (RFC 9110, section 5.6.2)")
     } else if RESERVED.contains(&name.as_str()) || name.starts_with("proxy-") {
-        Err("this header has a meaning of its own; it can't be used here")
+        Err("this header is Envoy's own; it can't be used here")
     } else {
         Ok(name)
     }
@@ -105,7 +104,13 @@ impl PlaceForm {
             return None;
         }
         match (self.header.is_written(), self.query.is_written()) {
-            (true, false) => Some(Place::Header { name: Arc::clone(&self.header.get()?.0), scheme }),
+            (true, false) => {
+                let HeaderName(name) = self.header.get()?;
+                if **name == *"cookie" {
+                    cx.fault(&at.name("header"), format_args!("cookies are many things in one header; it can't be used here"));
+                }
+                Some(Place::Header { name: Arc::clone(name), scheme })
+            }
             (false, true) => {
                 if self.scheme.is_written() {
                     cx.fault(&at.name("scheme"), format_args!("a scheme goes with a header"));

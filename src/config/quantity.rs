@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use der::DateTime;
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 #[cfg(not(target_os = "wasi"))]
 use super::describe::Description;
@@ -82,17 +81,16 @@ impl Form for Size {
 
 impl Form for Time {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
-        let parsed = OffsetDateTime::parse(text(node, cx)?, &Rfc3339);
-        let millis = parsed.ok().and_then(|time| u64::try_from(time.unix_timestamp_nanos().checked_div(1_000_000)?).ok());
-        if millis.is_none() {
-            cx.fault(node.at, format_args!("not a time of RFC 3339, such as 2027-06-30T00:00:00Z"));
+        let parsed = text(node, cx)?.parse::<DateTime>();
+        if parsed.is_err() {
+            cx.fault(node.at, format_args!("not a time of RFC 3339 in UTC and whole seconds, such as 2027-06-30T00:00:00Z"));
         }
-        millis.map(|millis| Self(UnixTime::from_millis(millis)))
+        parsed.ok().map(|time| Self(UnixTime::from_seconds(time.unix_duration().as_secs())))
     }
 
     #[cfg(not(target_os = "wasi"))]
     fn describe() -> Description {
-        Description::Leaf("a time of RFC 3339: 2027-06-30T00:00:00Z")
+        Description::Leaf("a time of RFC 3339 in UTC: 2027-06-30T00:00:00Z")
     }
 }
 

@@ -1,5 +1,6 @@
 //! The walk over a configuration's JSON that finds every fault and goes on.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -96,11 +97,11 @@ impl<'e> Reader<'e> {
     }
 
     pub(super) fn fault(&mut self, at: &Path<'_>, what: fmt::Arguments<'_>) {
-        self.faults.push(Fault { path: at.segments(), what: what.to_string() });
+        keep(&mut self.faults, Fault { path: at.segments(), what: what.to_string() });
     }
 
     pub(super) fn warn(&mut self, at: &Path<'_>, what: fmt::Arguments<'_>) {
-        self.warnings.push(Warning { path: at.segments(), what: what.to_string() });
+        keep(&mut self.warnings, Warning { path: at.segments(), what: what.to_string() });
     }
 
     /// The value is of another type. It is not shown: it may be a secret at the wrong place.
@@ -142,6 +143,13 @@ impl<'e> Reader<'e> {
     }
 }
 
+/// Keeps the list in order, and each entry once: a requirement that several rules use is judged for each.
+fn keep<T: Ord>(list: &mut Vec<T>, entry: T) {
+    if let Err(place) = list.binary_search(&entry) {
+        list.insert(place, entry);
+    }
+}
+
 /// An object whose members are the fields that are known here.
 pub(super) struct Object<'a> {
     members: &'a Map<String, Value>,
@@ -173,23 +181,32 @@ impl Object<'_> {
     pub(super) fn field<T: Form>(&self, name: &'static str, cx: &mut Reader<'_>) -> Given<T> {
         let name = plain(name);
         let at = self.at.name(name);
-        if let Some(value) = self.members.get(name) {
-            return T::read(Node { value, at: &at }, cx).map_or(Given::Faulty, Given::Written);
-        }
-        match self.fallback(name, &at, cx) {
-            Ok(None) => Given::Absent,
-            Ok(Some(value)) => T::read(Node { value: &value, at: &at }, cx).map_or(Given::Faulty, Given::Default),
-            Err(Missing) => Given::Faulty,
+        let (value, is_written) = match self.value(name, &at, cx) {
+            Ok(Some(value)) => value,
+            Ok(None) => return Given::Absent,
+            Err(Missing) => return Given::Faulty,
+        };
+        match T::read(Node { value: &value, at: &at }, cx) {
+            None => Given::Faulty,
+            Some(form) if is_written => Given::Written(form),
+            Some(form) => Given::Default(form),
         }
     }
 
-    fn fallback(&self, name: &str, at: &Path<'_>, cx: &mut Reader<'_>) -> Result<Option<Value>, Missing> {
+    /// A field's value, and whether it was written.
+    fn value(&self, name: &str, at: &Path<'_>, cx: &mut Reader<'_>) -> Result<Option<(Cow<'_, Value>, bool)>, Missing> {
+        if let Some(value) = self.members.get(name) {
+            return Ok(Some((Cow::Borrowed(value), true)));
+        }
         match self.fields.iter().find(|field| field.plain() == name).map(|field| &field.presence) {
             Some(Presence::Required) => {
                 cx.fault(at, format_args!("missing"));
                 Err(Missing)
             }
-            Some(Presence::Default(text)) => Ok(Some(crate::json::parse(text.as_bytes()).unwrap_or_else(|_| Value::from(*text)))),
+            Some(Presence::Default(text)) => {
+                let value = crate::json::parse(text.as_bytes()).unwrap_or_else(|_| Value::from(*text));
+                Ok(Some((Cow::Owned(value), false)))
+            },
             Some(Presence::Optional) | None => Ok(None),
         }
     }

@@ -9,7 +9,7 @@ use super::mode::Mode;
 use super::place::{header_name, is_printable, is_token};
 use super::reader::{Given, Reader};
 use super::require::{RequireForm, Scope};
-use crate::policy::{Action, HostPattern, Match, MethodSet, PathMatch, PathTemplate, Paths, Rule, Segment};
+use crate::policy::{Action, HostPattern, Match, MethodSet, PathMatch, PathTemplate, Paths, Rule};
 
 fields! {
     /// A rule: exactly one of `allow`, `deny` and `require`.
@@ -67,7 +67,7 @@ impl RuleForm {
             cx.fault(&at.name("deny"), format_args!("deny is always true; write allow or require instead"));
         }
         let variables = match &when {
-            Some(Match { path: Some(PathMatch::Template(template)), .. }) => Some(variables(template)),
+            Some(Match { path: Some(PathMatch::Template(template)), .. }) => Some(template.variables().cloned().collect::<Vec<_>>()),
             Some(_) => Some(Vec::new()),
             None => None,
         };
@@ -96,11 +96,6 @@ impl RuleForm {
 pub(super) struct Named {
     pub(super) paths: bool,
     pub(super) methods: bool,
-}
-
-fn variables(template: &PathTemplate) -> Vec<Arc<str>> {
-    let variable = |segment: &Segment| if let Segment::One(Some(name)) = segment { Some(Arc::clone(name)) } else { None };
-    template.segments.iter().filter_map(variable).collect()
 }
 
 impl MatchForm {

@@ -98,10 +98,7 @@ pub(super) struct RemoveName(NamePattern);
 impl Form for RemoveName {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
         let text = super::forms::text(node, cx)?;
-        // What a name without its asterisk may not be, the pattern may not be.
-        let name = text.strip_suffix('*').unwrap_or(text);
-        let pattern = if name.is_empty() && text != name { Ok(()) } else { header_name(name).map(|_| ()) };
-        match pattern.and_then(|()| NamePattern::parse(text)) {
+        match header_name(text).and_then(|_| NamePattern::parse(text)) {
             Ok(pattern) => Some(Self(pattern)),
             Err(wrong) => {
                 cx.fault(node.at, format_args!("{wrong}"));
@@ -180,6 +177,7 @@ fn headers(
     cx: &mut Reader<'_>,
 ) -> Option<Vec<UpstreamHeader>> {
     let mut headers = Vec::new();
+    let mut complete = true;
     let mut names: Vec<String> = Vec::new();
     for (written, form) in list {
         let at = at.name(written);
@@ -194,11 +192,15 @@ fn headers(
             cx.fault(&at, format_args!("this header stands here twice: case makes no difference"));
         }
         names.push(name.clone());
-        headers.push(form.as_ref().and_then(|form| form.compile(&name, owner, profiles, &at, cx)));
+        match form.as_ref().and_then(|form| form.compile(&name, owner, profiles, &at, cx)) {
+            Some(header) => {
+                let place = headers.partition_point(|other: &UpstreamHeader| other.name < header.name);
+                headers.insert(place, header);
+            }
+            None => complete = false,
+        }
     }
-    let mut headers = headers.into_iter().collect::<Option<Vec<_>>>()?;
-    headers.sort_by(|a, b| a.name.cmp(&b.name));
-    Some(headers)
+    complete.then_some(headers)
 }
 
 impl UpstreamHeaderForm {

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use der::Encode as _;
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
+use p256::elliptic_curve::point::AffineCoordinates;
 use rsa::{BoxedUint, RsaPublicKey};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -183,7 +184,6 @@ fn rsa(jwk: &Map<String, Value>) -> Result<Parsed, &'static str> {
 
 /// Elliptic curve keys (RFC 7518, section 6.2.1): coordinates of the curve's full length, of a point on it.
 fn elliptic(jwk: &Map<String, Value>) -> Result<Parsed, &'static str> {
-    const OFF_CURVE: &str = "not a point of the curve";
     let crv = text(jwk, "crv", "`crv` is not a string")?.ok_or("no `crv`")?;
     let (length, curve) = match crv {
         "P-256" => (32, SECP256R1),
@@ -199,10 +199,11 @@ fn elliptic(jwk: &Map<String, Value>) -> Result<Parsed, &'static str> {
     // SEC 1, section 2.3.3: 04, x, y.
     let point = [&[4], x.as_slice(), y.as_slice()].concat();
     let material = match crv {
-        "P-256" => Material::P256(p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).map_err(|_| OFF_CURVE)?),
-        "P-384" => Material::P384(p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).map_err(|_| OFF_CURVE)?),
-        _ => Material::P521(Box::new(p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).map_err(|_| OFF_CURVE)?)),
+        "P-256" => on_curve::<p256::AffinePoint>(&x, &y).and_then(|p| p256::ecdsa::VerifyingKey::from_affine(p).ok()).map(Material::P256),
+        "P-384" => on_curve::<p384::AffinePoint>(&x, &y).and_then(|p| p384::ecdsa::VerifyingKey::from_affine(p).ok()).map(Material::P384),
+        _ => on_curve::<p521::AffinePoint>(&x, &y).and_then(|p| p521::ecdsa::VerifyingKey::from_affine(p).ok()).map(|key| Material::P521(Box::new(key))),
     };
+    let material = material.ok_or("not a point of the curve")?;
     Ok(Parsed {
         material,
         spki: spki_der(ID_EC, Some(AnyRef::from(&curve)), &point)?,
@@ -216,6 +217,14 @@ fn elliptic(jwk: &Map<String, Value>) -> Result<Parsed, &'static str> {
             r#""}"#,
         ]),
     })
+}
+
+/// The point of these coordinates, if the curve has it. Not by way of SEC 1's encoding, which would bring square roots into the module.
+fn on_curve<P: AffineCoordinates>(x: &[u8], y: &[u8]) -> Option<P>
+where
+    for<'a> P::FieldRepr: TryFrom<&'a [u8]>,
+{
+    P::from_coordinates(&P::FieldRepr::try_from(x).ok()?, &P::FieldRepr::try_from(y).ok()?).into_option()
 }
 
 /// Ed25519 keys (RFC 8037, section 2): canonical encodings of points that aren't of small order, for those verify what nobody signed.

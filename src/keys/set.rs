@@ -77,7 +77,7 @@ impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "keys[{}]", self.index)?;
         if let Some(kid) = &self.kid {
-            write!(f, " ({})", kid.chars().take(64).collect::<String>().escape_debug())?;
+            write!(f, " ({})", kid.chars().take(64).collect::<String>().escape_default())?;
         }
         write!(f, ": {}", self.why)
     }

@@ -17,7 +17,7 @@ impl Excerpt {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let mut characters = text.chars();
-        let mut excerpt: String = characters.by_ref().take(Self::LENGTH).flat_map(char::escape_debug).collect();
+        let mut excerpt: String = characters.by_ref().take(Self::LENGTH).flat_map(char::escape_default).collect();
         if characters.next().is_some() {
             excerpt.push_str("...");
         }
