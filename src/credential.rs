@@ -61,11 +61,23 @@ fn in_header<'a>(request: &'a Request, name: &str, scheme: Option<&str>) -> Resu
     let Some(value) = value else {
         return Ok(None);
     };
+    if scheme.is_some() && is_joined(value) {
+        return Err(CredentialError::Ambiguous);
+    }
     let text = match scheme {
         Some(scheme) if !value.is_empty() => after_scheme(value, scheme.as_bytes())?,
         _ => Some(value),
     };
     Ok(text.map(Cow::Borrowed))
+}
+
+/// Two values in one: Envoy joins a repeated Authorization with a comma, after which the second scheme and its space follow.
+fn is_joined(value: &[u8]) -> bool {
+    value.split(|b| *b == b',').skip(1).any(|part| {
+        let part = part.trim_ascii_start();
+        let scheme = part.iter().take_while(|b| is_scheme_byte(**b)).count();
+        scheme > 0 && part.get(scheme) == Some(&b' ')
+    })
 }
 
 /// What follows the scheme and exactly one space; another scheme is none of ours.
@@ -120,6 +132,10 @@ mod tests {
         ] {
             assert_eq!(bearer(bad), Err(CredentialError::Malformed), "{bad}");
         }
+        for joined in ["Bearer t,Bearer t", "Bearer t, Basic u", "Basic t,Bearer u"] {
+            assert_eq!(bearer(joined), Err(CredentialError::Ambiguous), "{joined}");
+        }
+        assert_eq!(bearer("Digest realm=a, nonce=b"), Ok(None));
         assert_eq!(bearer(&format!("Bearer {}", "a".repeat(MAX_LENGTH + 1))), Err(CredentialError::TooLarge));
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::annotation::{self, Proven};
+use crate::authenticator::Handshakes;
 use crate::authenticator::jwt::Keys;
 use crate::decision::{Asked, Decision, Pass, Rejection, Wait};
 use crate::judgement::{At, KeySets, Outcome, judge};
@@ -30,6 +31,7 @@ const BUSY: Duration = Duration::from_millis(10);
 pub struct Engine {
     policy: Policy,
     keys: Rc<RefCell<KeyStore>>,
+    handshakes: RefCell<Handshakes>,
     waiting: Vec<(Ticket, Wait)>,
 }
 
@@ -112,7 +114,7 @@ impl Engine {
     #[must_use]
     pub fn new(policy: Policy, keys: Rc<RefCell<KeyStore>>, now: UnixTime) -> Self {
         keys.borrow_mut().acquire(policy.key_sets.iter().map(|(set, _)| set), now);
-        Self { policy, keys, waiting: Vec::new() }
+        Self { policy, keys, handshakes: RefCell::default(), waiting: Vec::new() }
     }
 
     /// The policy.
@@ -133,7 +135,7 @@ impl Engine {
             Action::Deny => self.reject(request, RequestError::Denied.into(), Some(selected.index), None),
             Action::Require(requirement) => {
                 let key_sets = SetsNow { engine: self, now: at.now };
-                match judge(&self.policy, requirement, &selected, request, &key_sets, at) {
+                match judge(&self.policy, requirement, &selected, request, &key_sets, &self.handshakes, at) {
                     Outcome::Satisfied(proofs) => self.pass(request, selected.index, proofs),
                     Outcome::Refused(refusal, provider) => self.reject(request, refusal, Some(selected.index), provider),
                     Outcome::KeysNeeded(provider) => self.await_keys(request, &selected, provider, asked, at.now),

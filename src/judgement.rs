@@ -1,11 +1,12 @@
 //! From a requirement to a verdict: every claimed credential is judged, then the requirement's tree is read.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::annotation::Proven;
 use crate::authenticator::jwt::{Keys, Token, Verdict};
-use crate::authenticator::{CertificateError, Jwt, StaticSecret};
+use crate::authenticator::{CertificateError, ClientCertificate, Handshakes, Jwt, StaticSecret};
 use crate::credential::{self, Credential, Place};
 use crate::identity::Identity;
 use crate::keys::{KeySet, SetId};
@@ -70,11 +71,12 @@ pub fn judge<'a>(
     selected: &Selected<'_>,
     request: &'a Request,
     key_sets: &dyn KeySets,
+    handshakes: &RefCell<Handshakes>,
     at: &At<'_>,
 ) -> Outcome<'a> {
     let needs = requirement.needs();
     let members = Members::of(policy, &needs);
-    let judge = Judge { policy, members: &members, selected, request, key_sets, at };
+    let judge = Judge { policy, members: &members, selected, request, key_sets, handshakes, at };
     let mut judged = Vec::new();
     for provider in &members.0 {
         judged.push((*provider, judge.credential(*provider)));
@@ -141,6 +143,7 @@ struct Judge<'a, 'j> {
     selected: &'j Selected<'j>,
     request: &'a Request,
     key_sets: &'j dyn KeySets,
+    handshakes: &'j RefCell<Handshakes>,
     at: &'j At<'j>,
 }
 
@@ -150,11 +153,7 @@ impl<'a> Judge<'a, '_> {
             return Judged::Bad(Refusal::Internal("a requirement names no provider"));
         };
         if let Kind::ClientCertificate(members) = &provider.kind {
-            return match members.authenticate(&provider.name, self.at.peer, &self.selected.host, self.at.now) {
-                Ok(None) => Judged::Absent,
-                Ok(Some(identity)) => Judged::Good(Box::new(identity), None),
-                Err(error) => Judged::Bad(error.into()),
-            };
+            return self.certificate(&provider.name, members);
         }
         let found = match credential::find(provider.kind.places(), self.request) {
             Ok(None) => return Judged::Absent,
@@ -165,6 +164,19 @@ impl<'a> Judge<'a, '_> {
             Kind::StaticSecret { secrets, .. } => self.secret(secrets, &found),
             Kind::Jwt { jwt, .. } => self.token(id, jwt, &provider.name, &found),
             Kind::ClientCertificate(_) => Judged::Absent,
+        }
+    }
+
+    fn certificate(&self, name: &Arc<str>, members: &ClientCertificate) -> Judged<'a> {
+        match members.authenticate(name, self.at.peer, &self.selected.host, self.at.now) {
+            Ok(None) => Judged::Absent,
+            Ok(Some(identity)) => {
+                if let Some(certificate) = &identity.certificate {
+                    self.handshakes.borrow_mut().verified(certificate);
+                }
+                Judged::Good(Box::new(identity), None)
+            }
+            Err(error) => Judged::Bad(self.handshakes.borrow().explain(error, self.at.peer, self.at.now).into()),
         }
     }
 

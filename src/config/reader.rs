@@ -206,7 +206,7 @@ impl Object<'_> {
             Some(Presence::Default(text)) => {
                 let value = crate::json::parse(text.as_bytes()).unwrap_or_else(|_| Value::from(*text));
                 Ok(Some((Cow::Owned(value), false)))
-            },
+            }
             Some(Presence::Optional) | None => Ok(None),
         }
     }

@@ -201,7 +201,9 @@ fn elliptic(jwk: &Map<String, Value>) -> Result<Parsed, &'static str> {
     let material = match crv {
         "P-256" => on_curve::<p256::AffinePoint>(&x, &y).and_then(|p| p256::ecdsa::VerifyingKey::from_affine(p).ok()).map(Material::P256),
         "P-384" => on_curve::<p384::AffinePoint>(&x, &y).and_then(|p| p384::ecdsa::VerifyingKey::from_affine(p).ok()).map(Material::P384),
-        _ => on_curve::<p521::AffinePoint>(&x, &y).and_then(|p| p521::ecdsa::VerifyingKey::from_affine(p).ok()).map(|key| Material::P521(Box::new(key))),
+        _ => on_curve::<p521::AffinePoint>(&x, &y)
+            .and_then(|p| p521::ecdsa::VerifyingKey::from_affine(p).ok())
+            .map(|key| Material::P521(Box::new(key))),
     };
     let material = material.ok_or("not a point of the curve")?;
     Ok(Parsed {

@@ -67,7 +67,10 @@ pub fn select<'p>(policy: &'p Policy, request: &Request) -> Result<Selected<'p>,
         match &rule.when.methods {
             Some(methods) if facts.has_method(methods) => return Ok(Selected { index, rule, variables, host: facts.host }),
             Some(methods) if rule.when.path.is_some() => allow(&mut allowed, methods),
-            None if allowed.is_empty() && facts.method != b"CONNECT" => return Ok(Selected { index, rule, variables, host: facts.host }),
+            // A preflight names its method by what it is.
+            None if (allowed.is_empty() || rule.when.cors_preflight) && facts.method != b"CONNECT" => {
+                return Ok(Selected { index, rule, variables, host: facts.host });
+            }
             _ => {}
         }
     }
