@@ -123,7 +123,7 @@ macro_rules! imports {
 imports! {
     fn proxy_log(level: u32, data: *const u8, size: usize) {
         let line = taken(data, size);
-        status(called("proxy_log", &line, |host| Ok(host.log(level, &line))))
+        status(called("proxy_log", &line, |host| host.log(level, &line)))
     }
 
     fn proxy_get_log_level(level: *mut u32) {
@@ -135,7 +135,7 @@ imports! {
     }
 
     fn proxy_set_tick_period_milliseconds(period: u32) {
-        status(called("proxy_set_tick_period_milliseconds", &[], |host| Ok(host.tick_ms = period)))
+        status(called("proxy_set_tick_period_milliseconds", &[], |host| host.ask_for_ticks(period)))
     }
 
     fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) {

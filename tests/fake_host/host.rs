@@ -39,14 +39,18 @@ pub(crate) type Foreign = Box<dyn FnMut(&[u8]) -> Result<Vec<u8>, Status>>;
 #[derive(Default)]
 pub(crate) struct Host {
     pub(crate) calls: Calls,
-    /// Nanoseconds since the epoch. It moves only when a test moves it.
+    /// The clock, in nanoseconds since the epoch. It moves only when a test moves it.
     pub(crate) now_ns: u64,
     /// Log lines below this are not wanted.
     pub(crate) log_level: u32,
     /// Every line: level and text.
     pub(crate) logs: Vec<(u32, String)>,
+    /// Nanoseconds since the VM began: what timers go by, whatever the clock says.
+    pub(super) uptime_ns: u64,
     /// Zero: no ticks.
     pub(crate) tick_ms: u32,
+    /// By `uptime_ns`.
+    pub(super) next_tick_ns: u64,
     pub(crate) configuration: Vec<u8>,
     pub(crate) metrics: Metrics,
     pub(crate) shared: Shared,
@@ -115,8 +119,20 @@ pub(crate) struct Answer {
 }
 
 impl Host {
-    pub(super) fn log(&mut self, level: u32, line: &[u8]) {
+    pub(super) fn log(&mut self, level: u32, line: &[u8]) -> Result<(), Status> {
         self.logs.push((level, String::from_utf8_lossy(line).into_owned()));
+        Ok(())
+    }
+
+    pub(super) fn ask_for_ticks(&mut self, period_ms: u32) -> Result<(), Status> {
+        self.set_tick(period_ms);
+        Ok(())
+    }
+
+    /// Asking again begins the period anew.
+    pub(crate) fn set_tick(&mut self, period_ms: u32) {
+        self.tick_ms = period_ms;
+        self.next_tick_ns = self.uptime_ns + u64::from(period_ms) * 1_000_000;
     }
 
     /// The buffer that `proxy_get_buffer_bytes` means.

@@ -191,9 +191,14 @@ fn failures_on_demand() {
 #[test]
 fn time_stands_still_until_it_passes() {
     configured(|vm| {
-        vm.host(|host| host.tick_ms = 100);
+        vm.host(|host| host.set_tick(100));
         vm.pass(Duration::from_millis(1050));
         assert_eq!(vm.log(), ["tick"; 10]);
+        vm.pass(Duration::from_millis(49));
+        assert_eq!(vm.log(), ["tick"; 10]);
+        vm.set_clock(7);
+        vm.pass(Duration::from_millis(1));
+        assert_eq!(vm.log(), ["tick"; 11]);
         let now = vm.host(|host| host.now_ns);
         vm.pass(Duration::ZERO);
         assert_eq!(vm.host(|host| host.now_ns), now);

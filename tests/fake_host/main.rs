@@ -18,5 +18,7 @@ mod properties;
 mod shared;
 mod vm;
 
+mod certificates;
 mod itself;
+mod keys;
 mod shell;

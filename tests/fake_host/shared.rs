@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use super::host::{CAS_MISMATCH, NOT_FOUND, Status};
 
-/// Values with the number of their version.
+/// A value with the number of its version.
+type Versioned = (Vec<u8>, u32);
+
+/// Values by their keys.
 #[derive(Clone, Default)]
-pub(crate) struct Shared(Arc<Mutex<BTreeMap<Vec<u8>, (Vec<u8>, u32)>>>);
+pub(crate) struct Shared(Arc<Mutex<BTreeMap<Vec<u8>, Versioned>>>);
 
 impl Shared {
     /// A value and its version.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<(Vec<u8>, u32), Status> {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Versioned, Status> {
         self.0.lock().unwrap().get(key).cloned().ok_or(NOT_FOUND)
     }
 

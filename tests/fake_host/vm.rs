@@ -193,20 +193,22 @@ impl Vm {
 
     /// Time passes, with the ticks that the module asked for.
     pub(crate) fn pass(&mut self, time: Duration) {
-        let end = with(|host| host.now_ns) + u64::try_from(time.as_nanos()).unwrap();
-        loop {
-            let due = with(|host| (host.tick_ms != 0).then(|| host.now_ns + u64::from(host.tick_ms) * 1_000_000));
-            match due.filter(|due| *due <= end) {
-                Some(due) => {
-                    with(|host| host.now_ns = due);
-                    self.tick();
-                }
-                None => return with(|host| host.now_ns = end),
-            }
+        let end = with(|host| host.uptime_ns) + u64::try_from(time.as_nanos()).unwrap();
+        let until = |at: u64| {
+            with(|host| {
+                host.now_ns += at - host.uptime_ns;
+                host.uptime_ns = at;
+            });
+        };
+        while let Some(due) = with(|host| (host.tick_ms != 0 && host.next_tick_ns <= end).then_some(host.next_tick_ns)) {
+            until(due);
+            with(|host| host.set_tick(host.tick_ms));
+            self.tick();
         }
+        until(end);
     }
 
-    /// The clock is set, forwards or backwards, without a tick.
+    /// The clock is set, forwards or backwards; timers don't notice.
     pub(crate) fn set_clock(&mut self, unix_seconds: u64) {
         with(|host| host.now_ns = unix_seconds * 1_000_000_000);
     }
