@@ -85,7 +85,7 @@ impl Certificate {
         let mut outer = Walk::new(&der);
         let whole = outer.expect(Tag::Sequence)?;
         outer.finish()?;
-        check(whole.fields(), 0)?;
+        check(whole.fields())?;
         let mut certificate = whole.fields();
         let mut tbs = certificate.expect(Tag::Sequence)?.fields();
         let algorithm = certificate.expect(Tag::Sequence)?;

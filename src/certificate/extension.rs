@@ -36,7 +36,7 @@ pub(super) enum GeneralName {
 
 /// The names of one kind in a SubjectAltName.
 pub(super) fn alt_names(value: &[u8], kind: GeneralName) -> Result<Vec<&str>, Malformed> {
-    check(Walk::new(value), 0)?;
+    check(Walk::new(value))?;
     let mut walk = Walk::new(value);
     let mut names = walk.expect(Tag::Sequence)?.fields();
     walk.finish()?;

@@ -102,8 +102,13 @@ pub(super) const fn context(number: u32, constructed: bool) -> Tag {
 
 /// All that DER says about an encoding without knowing what it encodes (X.690, sections 8 to 11): minimal lengths, integers and object identifiers,
 /// booleans of 0x00 or 0xFF, no loose bits, sets in order.
-pub(super) fn check(mut walk: Walk<'_>, depth: u8) -> Result<(), Malformed> {
-    let depth = depth.checked_add(1).filter(|d| *d <= MAX_DEPTH).ok_or(Malformed::Der)?;
+pub(super) fn check(walk: Walk<'_>) -> Result<(), Malformed> {
+    check_level(walk, MAX_DEPTH, false)
+}
+
+fn check_level(mut walk: Walk<'_>, levels: u8, is_set: bool) -> Result<(), Malformed> {
+    let levels = levels.checked_sub(1).ok_or(Malformed::Der)?;
+    let mut previous: &[u8] = &[];
     while !walk.is_finished() {
         let field = walk.next()?;
         let good = match field.tag {
@@ -112,14 +117,14 @@ pub(super) fn check(mut walk: Walk<'_>, depth: u8) -> Result<(), Malformed> {
             Tag::BitString => is_tight_bit_string(field.value),
             Tag::Null => field.value.is_empty(),
             Tag::ObjectIdentifier => oid::is_canonical(field.value),
-            Tag::Set => is_in_order(field.fields())?,
             _ => true,
         };
-        if !good {
+        if !good || (is_set && field.whole < previous) {
             return Err(Malformed::Der);
         }
+        previous = field.whole;
         if field.tag.is_constructed() {
-            check(field.fields(), depth)?;
+            check_level(field.fields(), levels, field.tag == Tag::Set)?;
         }
     }
     Ok(())
@@ -141,16 +146,4 @@ pub(super) fn is_tight_bit_string(value: &[u8]) -> bool {
         [unused @ 0..=7, .., last] => last.trailing_zeros() >= u32::from(*unused),
         _ => false,
     }
-}
-
-fn is_in_order(mut walk: Walk<'_>) -> Result<bool, Malformed> {
-    let mut previous: &[u8] = &[];
-    while !walk.is_finished() {
-        let field = walk.next()?;
-        if field.whole < previous {
-            return Ok(false);
-        }
-        previous = field.whole;
-    }
-    Ok(true)
 }
