@@ -45,8 +45,7 @@ use self::reject::RejectForm;
 use self::require::{RequireForm, Scope};
 use self::rules::{Named, RuleForm};
 use self::upstream::UpstreamForm;
-use crate::keys::{RemoteKeys, SetId};
-use crate::policy::{Action, Kind, Match, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule};
+use crate::policy::{Action, KeySources, Kind, Match, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule};
 
 fields! {
     /// The plugin's configuration.
@@ -132,7 +131,7 @@ impl ConfigForm {
     }
 
     /// In the order of their names.
-    fn providers(&self, cx: &mut Reader<'_>) -> (Vec<Profile>, Vec<Option<Kind>>, Vec<(SetId, RemoteKeys)>) {
+    fn providers(&self, cx: &mut Reader<'_>) -> (Vec<Profile>, Vec<Option<Kind>>, KeySources) {
         let at = Path::ROOT.name("providers");
         let (mut profiles, mut kinds, mut key_sets) = (Vec::new(), Vec::new(), Vec::new());
         let Some(Table(forms)) = self.providers.get() else { return (profiles, kinds, key_sets) };

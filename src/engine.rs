@@ -16,7 +16,7 @@ use crate::policy::{Action, Kind, Policy, ProviderId, Selected, select};
 use crate::refusal::{KeysError, Refusal, RequestError};
 use crate::rejection::{reject, reject_unread};
 use crate::request::{Headers, Request};
-use crate::time::UnixTime;
+use crate::time::{Clock, UnixTime};
 
 /// A request that waits: the shell's name for it.
 pub type Ticket = u32;
@@ -33,6 +33,7 @@ pub struct Engine {
     keys: Rc<RefCell<KeyStore>>,
     handshakes: RefCell<Handshakes>,
     waiting: Vec<(Ticket, Wait)>,
+    clock: Clock,
 }
 
 /// Something that happened.
@@ -94,6 +95,17 @@ impl fmt::Display for FetchError {
     }
 }
 
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// For those who look for trouble.
+    Debug,
+    /// What happened.
+    Info,
+    /// What should be looked at.
+    Warn,
+}
+
 /// Something for the shell to do.
 #[derive(Debug)]
 pub enum Effect {
@@ -105,8 +117,8 @@ pub enum Effect {
     CountFetch(Arc<str>, &'static str),
     /// Note when a provider's keys came.
     NoteKeys(Arc<str>, UnixTime),
-    /// Log a line; `true`: something is wrong.
-    Log(bool, String),
+    /// Log a line.
+    Log(Level, String),
 }
 
 impl Engine {
@@ -114,7 +126,7 @@ impl Engine {
     #[must_use]
     pub fn new(policy: Policy, keys: Rc<RefCell<KeyStore>>, now: UnixTime) -> Self {
         keys.borrow_mut().acquire(policy.key_sets.iter().map(|(set, _)| set), now);
-        Self { policy, keys, handshakes: RefCell::default(), waiting: Vec::new() }
+        Self { policy, keys, handshakes: RefCell::default(), waiting: Vec::new(), clock: Clock::default() }
     }
 
     /// The policy.
@@ -179,6 +191,7 @@ impl Engine {
 
     /// Takes in what happened, and says what is to be done.
     pub fn handle(&mut self, event: Event<'_>, now: UnixTime, random: &mut dyn FnMut() -> u64) -> Vec<Effect> {
+        self.observe(now);
         match event {
             Event::Tick => self.tick(now, random),
             Event::Fetched(set, answer) => self.fetched(set, answer, now, random),
@@ -231,6 +244,15 @@ impl Engine {
         }
     }
 
+    /// Whoever waits does so for a while, not for a time of day.
+    fn observe(&mut self, now: UnixTime) {
+        self.keys.borrow_mut().observe(now);
+        let back = self.clock.set_back(now);
+        if !back.is_zero() {
+            self.waiting.iter_mut().for_each(|(_, wait)| wait.until = wait.until.minus(back));
+        }
+    }
+
     fn tick(&mut self, now: UnixTime, random: &mut dyn FnMut() -> u64) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut keys = self.keys.borrow_mut();
@@ -267,7 +289,7 @@ impl Engine {
         let place = format!("provider={} cluster={} host={}", source.provider, source.cluster, source.authority);
         match read {
             Ok(good) => {
-                effects.push(Effect::Log(false, format!("keys fetched {place} status=200 bytes={bytes} keys={}", good.keys().len())));
+                effects.push(Effect::Log(Level::Info, format!("keys fetched {place} status=200 bytes={bytes} keys={}", good.keys().len())));
                 effects.push(Effect::CountFetch(Arc::clone(&source.provider), "success"));
                 effects.push(Effect::NoteKeys(Arc::clone(&source.provider), now));
                 refresh.succeed(good, source, now, random());
@@ -275,7 +297,7 @@ impl Engine {
             Err(error) => {
                 refresh.fail(source, now, random());
                 let again = refresh.next(source).since(now).as_millis();
-                effects.push(Effect::Log(true, format!("keys not fetched {place} bytes={bytes} again_in={again}ms: {error}")));
+                effects.push(Effect::Log(Level::Warn, format!("keys not fetched {place} bytes={bytes} again_in={again}ms: {error}")));
                 effects.push(Effect::CountFetch(Arc::clone(&source.provider), error.outcome()));
                 return effects;
             }
@@ -311,7 +333,8 @@ fn read(answer: Answer<'_>, source: &RemoteKeys, effects: &mut Vec<Effect>) -> R
     }
     let (keys, skipped) = KeySet::parse(answer.body, source.algorithms).map_err(|error| FetchError::Invalid(error.to_string()))?;
     for key in skipped {
-        effects.push(Effect::Log(false, format!("key skipped provider={} {key}", source.provider)));
+        let level = if key.is_for_something_else() { Level::Debug } else { Level::Info };
+        effects.push(Effect::Log(level, format!("key skipped provider={} {key}", source.provider)));
     }
     Ok(keys)
 }

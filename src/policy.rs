@@ -22,6 +22,9 @@ use crate::identity::ClaimPath;
 use crate::keys::{RemoteKeys, SetId};
 use crate::reason::Reason;
 
+/// Key sets of the network, and how each is fetched.
+pub type KeySources = Vec<(SetId, RemoteKeys)>;
+
 /// A provider by its index in [`Policy::providers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProviderId(pub usize);
@@ -42,7 +45,7 @@ pub struct Policy {
     /// Bounds.
     pub limits: Limits,
     /// The key sets to keep fresh, each once.
-    pub key_sets: Vec<(SetId, RemoteKeys)>,
+    pub key_sets: KeySources,
     /// Some rule names a path, so that paths must be readable in one way only.
     pub names_paths: bool,
 }

@@ -38,9 +38,30 @@ impl UnixTime {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// This much earlier; the epoch at the earliest.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// How long after `earlier` this is; zero when it is before.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Watches a clock for steps back, so that nothing waits for a time to come twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock {
+    last: UnixTime,
+}
+
+impl Clock {
+    /// Takes note of the time. How far back it is from the last one; zero where time went on.
+    pub const fn set_back(&mut self, now: UnixTime) -> Duration {
+        let back = self.last.since(now);
+        self.last = now;
+        back
     }
 }

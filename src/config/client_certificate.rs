@@ -9,7 +9,7 @@ use super::profile::Ability;
 use super::provider::{grants, strings};
 use super::reader::{Form, Given, Node, Reader};
 use crate::authenticator::{Accept, ClientCertificate, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject, ServerName};
-use crate::certificate::ExtensionId;
+use crate::certificate::{ExtensionId, is_attribute};
 
 fields! {
     /// The TLS client certificate of the connection, verified by Envoy.
@@ -160,8 +160,8 @@ impl PartForm {
             cx.fault(&at.name("type"), format_args!("a type goes with an extension"));
         }
         if let Some(Name(dn)) = self.dn.get() {
-            if !dn.bytes().all(|b| b.is_ascii_alphanumeric()) {
-                cx.fault(&at.name("dn"), format_args!("not the short name of an attribute, such as CN, O or OU"));
+            if !is_attribute(dn) {
+                cx.fault(&at.name("dn"), format_args!("not an attribute of a name: CN, O, OU, ... or an object identifier"));
             }
             return Some(Part::Dn(dn.to_ascii_uppercase()));
         }

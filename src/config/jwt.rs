@@ -18,7 +18,8 @@ use super::reader::{Form, Given, Node, Reader};
 use crate::authenticator::Jwt;
 use crate::authenticator::jwt::{RoleClaim, TokenIdentity};
 use crate::identity::ClaimPath;
-use crate::keys::{Alg, AlgSet, RemoteKeys, SetId};
+use crate::keys::{Alg, AlgSet};
+use crate::policy::KeySources;
 
 fields! {
     /// The caller sends a JSON Web Token (RFC 7519).
@@ -228,7 +229,7 @@ impl JwtForm {
         Ability::Token { roles: callers || roles, scopes, issuers }
     }
 
-    pub(super) fn compile(&self, provider: &str, sets: &mut Vec<(SetId, RemoteKeys)>, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Jwt> {
+    pub(super) fn compile(&self, provider: &str, sets: &mut KeySources, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Jwt> {
         const DAY: Duration = Duration::from_secs(86_400);
         const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
         let family = self.keys.get().and_then(KeysForm::family);

@@ -17,7 +17,8 @@ use super::reader::{Given, Reader};
 use super::secret::{KeyForm, SecretForm};
 use super::seen::Seen;
 use crate::authenticator::jwt::{Caller, CallerBy, Callers, Keys};
-use crate::keys::{Alg, AlgSet, HmacKey, KeySet, RemoteKeys, SetId};
+use crate::keys::{Alg, AlgSet, HmacKey, KeySet, RemoteKeys};
+use crate::policy::KeySources;
 
 fields! {
     /// What tokens are verified with: exactly one of `jwks_uri`, `jwks`, `secret` and `callers`.
@@ -124,7 +125,7 @@ impl KeysForm {
         &self,
         provider: &str,
         algorithms: AlgSet,
-        sets: &mut Vec<(SetId, RemoteKeys)>,
+        sets: &mut KeySources,
         at: &Path<'_>,
         cx: &mut Reader<'_>,
     ) -> Option<Keys> {
@@ -164,14 +165,7 @@ impl KeysForm {
         self.callers.get()?.compile(length, &at.name("callers"), cx).map(Keys::Callers)
     }
 
-    fn remote(
-        &self,
-        provider: &str,
-        algorithms: AlgSet,
-        sets: &mut Vec<(SetId, RemoteKeys)>,
-        at: &Path<'_>,
-        cx: &mut Reader<'_>,
-    ) -> Option<Keys> {
+    fn remote(&self, provider: &str, algorithms: AlgSet, sets: &mut KeySources, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Keys> {
         if self.cluster.is_absent() {
             cx.fault(&at.name("cluster"), format_args!("missing; the name of the Envoy cluster that reaches jwks_uri"));
         }

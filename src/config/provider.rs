@@ -13,8 +13,7 @@ use super::profile::{Ability, Profile};
 use super::reader::Reader;
 use super::static_secret::StaticSecretForm;
 use super::upstream::UpstreamForm;
-use crate::keys::{RemoteKeys, SetId};
-use crate::policy::Kind;
+use crate::policy::{KeySources, Kind};
 
 fields! {
     /// A way to prove who one is: exactly one kind.
@@ -36,13 +35,7 @@ fields! {
 
 impl ProviderForm {
     /// What others see of it, and what it verifies; `None`: faults.
-    pub(super) fn compile(
-        &self,
-        name: &str,
-        sets: &mut Vec<(SetId, RemoteKeys)>,
-        at: &Path<'_>,
-        cx: &mut Reader<'_>,
-    ) -> (Profile, Option<Kind>) {
+    pub(super) fn compile(&self, name: &str, sets: &mut KeySources, at: &Path<'_>, cx: &mut Reader<'_>) -> (Profile, Option<Kind>) {
         check_name(name, at, cx);
         let kinds = [
             ("static_secret", self.static_secret.is_written()),

@@ -100,6 +100,7 @@ pub(super) fn span(given: &Given<Span>, at: &Path<'_>, (least, most): (Duration,
     if (least..=most).contains(span) {
         return Some(*span);
     }
-    cx.fault(at, format_args!("{span:?} is out of bounds; at least {least:?}, at most {most:?}"));
+    let [span, least, most] = [*span, least, most].map(|span| span.as_millis());
+    cx.fault(at, format_args!("{span}ms is out of bounds; at least {least}ms, at most {most}ms"));
     None
 }

@@ -8,6 +8,7 @@
 use std::ptr::null_mut;
 
 use super::wire;
+use crate::engine;
 use crate::request::Headers;
 use crate::time::UnixTime;
 
@@ -53,6 +54,16 @@ pub(super) enum Level {
     Warn = 3,
     /// What doesn't work.
     Error = 4,
+}
+
+impl From<engine::Level> for Level {
+    fn from(level: engine::Level) -> Self {
+        match level {
+            engine::Level::Debug => Self::Debug,
+            engine::Level::Info => Self::Info,
+            engine::Level::Warn => Self::Warn,
+        }
+    }
 }
 
 /// Kinds of metrics.

@@ -13,7 +13,8 @@ impl Peer for ConnectionPeer {
     }
 
     fn pem(&self) -> Option<Vec<u8>> {
-        attribute("connection\0peer_certificate")
+        // A certificate that Envoy can't show is one that can't be read, not none: without a certificate a request may pass.
+        abi::property("connection\0peer_certificate").unwrap_or_else(|_| Some(Vec::new()))
     }
 
     fn server_name(&self) -> Option<Vec<u8>> {

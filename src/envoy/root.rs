@@ -80,7 +80,7 @@ impl Root {
                 Effect::Wake(ticket) => self.wake(ticket),
                 Effect::CountFetch(provider, outcome) => self.shell.metrics.borrow_mut().count_fetch(&provider, outcome),
                 Effect::NoteKeys(provider, time) => self.shell.metrics.borrow_mut().note_keys(&provider, time.seconds()),
-                Effect::Log(wrong, line) => abi::log(if wrong { Level::Warn } else { Level::Info }, &line),
+                Effect::Log(level, line) => abi::log(level.into(), &line),
             }
         }
     }
@@ -213,8 +213,10 @@ impl Shell {
         let Ok(now) = abi::now() else {
             return self.refuse_unread("no clock");
         };
-        if state::has_verdict() {
-            return self.refuse_for(&request, Refusal::VerdictPresent, now);
+        match state::has_verdict() {
+            Ok(false) => {}
+            Ok(true) => return self.refuse_for(&request, Refusal::VerdictPresent, now),
+            Err(_) => return self.refuse_for(&request, Refusal::Internal("Envoy does not tell whether there is a verdict"), now),
         }
         let at = At { now, verify: &self.verify, peer: &ConnectionPeer };
         loop {

@@ -17,8 +17,8 @@ pub(super) fn declare_verdict() -> Result<(), abi::Failed> {
 }
 
 /// Whether somebody set the verdict before us: then ours could not.
-pub(super) fn has_verdict() -> bool {
-    !matches!(abi::property(VERDICT), Ok(None))
+pub(super) fn has_verdict() -> Result<bool, abi::Failed> {
+    abi::property(VERDICT).map(|verdict| verdict.is_some())
 }
 
 /// Sets the verdict. Only a request whose verdict is set may go on.

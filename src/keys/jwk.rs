@@ -27,6 +27,9 @@ const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const SECP521R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
+/// Sets of identity providers hold keys for encryption, too: nothing to worry about.
+pub(super) const NOT_FOR_SIGNATURES: &str = "`use` is not sig";
+
 /// A public key, with the algorithms that it may be used for.
 ///
 /// The invariant: whoever holds one holds a key of a known kind that is neither weak nor malformed.
@@ -75,7 +78,7 @@ impl PublicKey {
     pub fn from_jwk(jwk: &Map<String, Value>, accepted: AlgSet) -> Result<Self, &'static str> {
         let kty = text(jwk, "kty", "`kty` is not a string")?.ok_or("no `kty`")?;
         if text(jwk, "use", "`use` is not a string")?.is_some_and(|usage| usage != "sig") {
-            return Err("`use` is not sig");
+            return Err(NOT_FOR_SIGNATURES);
         }
         operations(jwk)?;
         // An algorithm that isn't known here, or is for encryption, leaves nothing to verify with.

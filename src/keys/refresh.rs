@@ -58,6 +58,13 @@ impl Refresh {
         self.started.is_none() && now >= self.due
     }
 
+    /// The clock was set back by this much: what was to come, and what has been, moves with it.
+    pub fn shift_back(&mut self, by: Duration) {
+        self.due = self.due.minus(by);
+        self.started = self.started.map(|started| started.minus(by));
+        self.succeeded = self.succeeded.map(|succeeded| succeeded.minus(by));
+    }
+
     /// A fetch left.
     pub const fn start(&mut self, now: UnixTime) {
         self.started = Some(now);

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::jwk::text;
+use super::jwk::{NOT_FOR_SIGNATURES, text};
 use super::{Alg, AlgSet, PublicKey};
 
 /// The usable keys of a set. Never empty.
@@ -70,6 +70,14 @@ impl fmt::Display for KeySetError {
                 Some(first) => write!(f, "none of {} keys can be used; {first}", skipped.len()),
             },
         }
+    }
+}
+
+impl Skipped {
+    /// The key is for something else, as keys in a set may be.
+    #[must_use]
+    pub fn is_for_something_else(&self) -> bool {
+        self.why == NOT_FOR_SIGNATURES
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::refresh::Refresh;
 use super::{KeySet, RemoteKeys, SetId};
-use crate::time::UnixTime;
+use crate::time::{Clock, UnixTime};
 
 /// The key sets that engines use.
 #[derive(Debug, Default)]
 pub struct KeyStore {
     sets: Vec<Shared>,
+    clock: Clock,
 }
 
 /// A key set, and how many engines use it.
@@ -63,6 +64,14 @@ impl KeyStore {
             Some(keys) => Lookup::Fresh(Arc::clone(keys)),
             None if refresh.succeeded().is_some() => Lookup::Stale,
             None => Lookup::Never,
+        }
+    }
+
+    /// Takes note of the time.
+    pub fn observe(&mut self, now: UnixTime) {
+        let back = self.clock.set_back(now);
+        if !back.is_zero() {
+            self.sets.iter_mut().for_each(|shared| shared.refresh.shift_back(back));
         }
     }
 

@@ -265,7 +265,6 @@ fn the_clock_steps_forward() {
 }
 
 #[test]
-#[ignore = "the engine keeps to times of before the step: requests hang, and refreshes are late, for as long as it was"]
 fn the_clock_steps_back_while_requests_wait() {
     configured(|vm| {
         let id = good(vm);
@@ -276,7 +275,6 @@ fn the_clock_steps_back_while_requests_wait() {
 }
 
 #[test]
-#[ignore = "the engine keeps to times of before the step: requests hang, and refreshes are late, for as long as it was"]
 fn the_clock_steps_back_before_a_refresh() {
     configured(|vm| {
         answer(vm);
