@@ -9,15 +9,9 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 WASM := $(TARGET_DIR)/wasm32-wasip1/release/portcullis.wasm
-HOME_OF_CARGO := $(or $(CARGO_HOME),$(HOME)/.cargo)
 
 # What the module says of itself at its start.
 export PORTCULLIS_REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
-
-# Paths of this machine stay out of the module, so that anybody can build the same bytes.
-REMAP := --remap-path-prefix=$(HOME_OF_CARGO)=/cargo --remap-path-prefix=$(CURDIR)=/portcullis
-# By itself: what other members of the workspace want of a dependency would end up in the module.
-CARGO_WASM = RUSTFLAGS="$(REMAP)" cargo build --locked --release --target wasm32-wasip1 --lib
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -28,12 +22,12 @@ tools: ## install what is missing: the Rust toolchain with wasm32-wasip1, and En
 
 build: ## build the module: target/wasm32-wasip1/release/portcullis.wasm
 	@.ci/install-rust
-	$(CARGO_WASM) -p portcullis
+	.ci/build-module portcullis
 	@printf '%s: %s bytes, %s gzipped\n' $(WASM) "$$(wc -c <$(WASM) | tr -d ' ')" "$$(gzip -9c $(WASM) | wc -c | tr -d ' ')"
 
 probe: ## build the module that the tests of signature verification run inside Envoy
 	@.ci/install-rust
-	$(CARGO_WASM) -p portcullis-probe
+	.ci/build-module portcullis-probe
 
 test: tools build probe ## run all tests, those with a real Envoy among them
 	cargo test --locked --workspace

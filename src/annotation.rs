@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::credential::{Place, without_parameters};
 use crate::decision::Edits;
 use crate::identity::{Identity, claim};
+use crate::json::scalar;
 use crate::policy::{Policy, ProviderId, Removal, Source, UpstreamHeader};
 use crate::refusal::{AnnotationError, AnnotationFault};
 use crate::request::{Headers, Request};
@@ -115,7 +116,7 @@ fn header_value(header: &UpstreamHeader, identity: &Identity) -> Result<Option<V
         if index > 0 {
             line.push(',');
         }
-        if header.percent_encode {
+        if header.percent_encode && *value != *"\0" {
             line.extend(utf8_percent_encode(value, ENCODED));
         } else if can_stand_in_header(value) || matches!(header.source, Source::CertificatePem) {
             line.push_str(value);
@@ -141,7 +142,7 @@ fn values<'a>(source: &Source, identity: &'a Identity) -> Vec<Cow<'a, str>> {
         Source::Claim(path) => match identity.token.as_ref().and_then(|token| claim(&token.claims, path)) {
             None => Vec::new(),
             Some(Value::Array(elements)) => elements.iter().map(text).collect(),
-            Some(other) => vec![text(other)],
+            Some(single) => vec![text(single)],
         },
         Source::Attribute(name) => identity.attribute(name).map(Cow::Borrowed).into_iter().collect(),
         Source::CertificatePem => identity.certificate.iter().map(|c| Cow::Owned(c.percent_encoded_pem())).collect(),
@@ -150,9 +151,7 @@ fn values<'a>(source: &Source, identity: &'a Identity) -> Vec<Cow<'a, str>> {
     }
 }
 
+/// What has no spelling of its own becomes what no header can carry.
 fn text(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(other.to_string()),
-    }
+    scalar(value).unwrap_or(Cow::Borrowed("\0"))
 }

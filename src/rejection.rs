@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
-
 use crate::annotation::edits_for_refusal;
 use crate::decision::{Rejection, Reply};
+use crate::json::quote;
 use crate::policy::{Action, Body, Challenge, Kind, Policy, ProviderId, Reject};
 use crate::reason::{Class, Reason};
 use crate::refusal::{CredentialError, Refusal, RequestError};
@@ -43,8 +42,8 @@ fn reply(policy: &Policy, request: &Request, refusal: &Refusal, rule: Option<usi
     let text = text(&policy.reject, refusal, status);
     let body = if request.is_grpc() { Body::Text } else { policy.reject.body };
     let (content_type, body) = match body {
-        Body::Problem => ("application/problem+json", problem(&policy.reject, reason, status, text)),
-        Body::Detail => ("application/json", Value::from(Map::from_iter([("detail".to_owned(), text.into())])).to_string()),
+        Body::Problem => ("application/problem+json", problem(&policy.reject, reason, status, &text)),
+        Body::Detail => ("application/json", format!("{{\"detail\":{}}}", quote(&text))),
         Body::Text => ("text/plain; charset=utf-8", text),
         Body::None => return Reply { status, grpc_status: grpc_status(status), headers, body: Vec::new() },
     };
@@ -91,17 +90,17 @@ fn text(reject: &Reject, refusal: &Refusal, status: u16) -> String {
     }
 }
 
-fn problem(reject: &Reject, reason: Reason, status: u16, text: String) -> String {
-    let mut members = Map::new();
-    members.insert("title".into(), title(status).into());
-    members.insert("status".into(), status.into());
-    if text != title(status) {
-        members.insert("detail".into(), text.into());
+fn problem(reject: &Reject, reason: Reason, status: u16, text: &str) -> String {
+    let title = title(status);
+    let mut problem = format!("{{\"title\":\"{title}\",\"status\":{status}");
+    if text != title {
+        let _ = write!(problem, ",\"detail\":{}", quote(text));
     }
     if reject.explain {
-        members.insert("reason".into(), reason.code().into());
+        let _ = write!(problem, ",\"reason\":\"{}\"", reason.code());
     }
-    Value::from(members).to_string()
+    problem.push('}');
+    problem
 }
 
 /// The status in words (RFC 9110, section 15).

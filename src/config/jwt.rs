@@ -219,10 +219,10 @@ impl AnyOr {
 
 impl JwtForm {
     pub(super) fn ability(&self) -> Ability {
-        let issuers = match &self.issuers {
-            Given::Absent => Issuers::Any,
-            Given::Faulty => Issuers::Unknown,
-            Given::Default(issuers) | Given::Written(issuers) => issuers.names().map_or(Issuers::Any, Issuers::These),
+        let issuers = match self.issuers.get() {
+            None if self.issuers.is_faulty() => Issuers::Unknown,
+            None => Issuers::Any,
+            Some(issuers) => issuers.names().map_or(Issuers::Any, Issuers::These),
         };
         let callers = self.keys.get().is_none_or(KeysForm::yields_roles);
         let (roles, scopes) = self.identity.get().map_or((true, true), TokenIdentityForm::yields);

@@ -13,7 +13,7 @@ use super::jwks_uri::{CalloutHeader, Url, callout_headers, set_id};
 use super::jwt::path;
 use super::provider::strings;
 use super::quantity::{Size, Span, span};
-use super::reader::{Given, Reader};
+use super::reader::Reader;
 use super::secret::{KeyForm, SecretForm};
 use super::seen::Seen;
 use crate::authenticator::jwt::{Caller, CallerBy, Callers, Keys};
@@ -305,10 +305,7 @@ impl ByForm {
 
 impl KeyedCallerForm {
     fn secrets(&self, length: usize, seen: &mut Seen, at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<(Option<String>, HmacKey)> {
-        let forms = match &self.secrets {
-            Given::Written(forms) | Given::Default(forms) => forms,
-            Given::Absent | Given::Faulty => return Vec::new(),
-        };
+        let Some(forms) = self.secrets.get() else { return Vec::new() };
         if forms.is_empty() {
             cx.fault(at, format_args!("empty: this caller could never call"));
         }

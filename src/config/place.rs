@@ -85,7 +85,7 @@ pub(super) fn places(forms: &[PlaceForm], at: &Path<'_>, cx: &mut Reader<'_>) ->
     for (index, form) in forms.iter().enumerate() {
         let at = at.index(index);
         if let Some(place) = form.place(&at, cx) {
-            if places.iter().any(|other| same_place(other, &place)) {
+            if places.contains(&place) {
                 cx.fault(&at, format_args!("this place stands here twice"));
             }
             places.push(place);
@@ -96,7 +96,8 @@ pub(super) fn places(forms: &[PlaceForm], at: &Path<'_>, cx: &mut Reader<'_>) ->
 
 impl PlaceForm {
     fn place(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Place> {
-        let scheme = self.scheme.get().map(|Name(scheme)| scheme.clone());
+        // In one case, so that places can be compared.
+        let scheme = self.scheme.get().map(|Name(scheme)| scheme.to_ascii_lowercase());
         if scheme.as_ref().is_some_and(|scheme| !is_token(scheme)) {
             cx.fault(&at.name("scheme"), format_args!("not an authentication scheme (RFC 9110, section 11.1)"));
         }
@@ -125,27 +126,12 @@ impl PlaceForm {
     }
 }
 
-pub(super) fn same_place(a: &Place, b: &Place) -> bool {
-    match (a, b) {
-        (Place::Header { name: a, scheme: x }, Place::Header { name: b, scheme: y }) => a == b && same_scheme(x.as_deref(), y.as_deref()),
-        (Place::Query(a), Place::Query(b)) => a == b,
-        _ => false,
-    }
-}
-
-pub(super) fn same_scheme(a: Option<&str>, b: Option<&str>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-        (a, b) => a == b,
-    }
-}
-
 /// A credential at one of the places could be a credential at the other.
 pub(super) fn places_meet(a: &Place, b: &Place) -> bool {
     match (a, b) {
         (Place::Header { name: a, scheme: x }, Place::Header { name: b, scheme: y }) => {
-            a == b && (x.is_none() || y.is_none() || same_scheme(x.as_deref(), y.as_deref()))
+            a == b && (x.is_none() || y.is_none() || x == y)
         }
-        _ => same_place(a, b),
+        _ => a == b,
     }
 }

@@ -27,31 +27,41 @@ pub(super) struct Node<'a> {
 }
 
 /// What a field holds.
-pub(super) enum Given<T> {
-    /// Nothing was written, and there is no default.
+pub(super) struct Given<T> {
+    /// `None`: nothing, or something of which nothing can be made; the fault is noted then.
+    value: Option<T>,
+    writing: Writing,
+}
+
+/// How a field came by what it holds.
+#[derive(Clone, Copy)]
+enum Writing {
+    /// Not at all: nothing was written, and there is no default.
     Absent,
-    /// Something was written of which nothing can be made, or nothing where it must be: the fault is noted.
-    Faulty,
-    /// Nothing was written; the default.
-    Default(T),
-    /// This.
-    Written(T),
+    /// It must be there, and isn't.
+    Missing,
+    /// By default.
+    Default,
+    /// It was written.
+    Written,
 }
 
 impl<T> Given<T> {
     pub(super) const fn get(&self) -> Option<&T> {
-        match self {
-            Self::Absent | Self::Faulty => None,
-            Self::Default(value) | Self::Written(value) => Some(value),
-        }
+        self.value.as_ref()
     }
 
     pub(super) const fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
+        matches!(self.writing, Writing::Absent)
     }
 
     pub(super) const fn is_written(&self) -> bool {
-        matches!(self, Self::Faulty | Self::Written(_))
+        matches!(self.writing, Writing::Written | Writing::Missing)
+    }
+
+    /// A fault was noted.
+    pub(super) const fn is_faulty(&self) -> bool {
+        self.value.is_none() && !self.is_absent()
     }
 }
 
@@ -181,36 +191,24 @@ impl Object<'_> {
     pub(super) fn field<T: Form>(&self, name: &'static str, cx: &mut Reader<'_>) -> Given<T> {
         let name = plain(name);
         let at = self.at.name(name);
-        let (value, is_written) = match self.value(name, &at, cx) {
-            Ok(Some(value)) => value,
-            Ok(None) => return Given::Absent,
-            Err(Missing) => return Given::Faulty,
-        };
-        match T::read(Node { value: &value, at: &at }, cx) {
-            None => Given::Faulty,
-            Some(form) if is_written => Given::Written(form),
-            Some(form) => Given::Default(form),
-        }
+        let (value, writing) = self.value(name, &at, cx);
+        Given { value: value.and_then(|value| T::read(Node { value: &value, at: &at }, cx)), writing }
     }
 
-    /// A field's value, and whether it was written.
-    fn value(&self, name: &str, at: &Path<'_>, cx: &mut Reader<'_>) -> Result<Option<(Cow<'_, Value>, bool)>, Missing> {
+    fn value(&self, name: &str, at: &Path<'_>, cx: &mut Reader<'_>) -> (Option<Cow<'_, Value>>, Writing) {
         if let Some(value) = self.members.get(name) {
-            return Ok(Some((Cow::Borrowed(value), true)));
+            return (Some(Cow::Borrowed(value)), Writing::Written);
         }
         match self.fields.iter().find(|field| field.plain() == name).map(|field| &field.presence) {
             Some(Presence::Required) => {
                 cx.fault(at, format_args!("missing"));
-                Err(Missing)
+                (None, Writing::Missing)
             }
             Some(Presence::Default(text)) => {
                 let value = crate::json::parse(text.as_bytes()).unwrap_or_else(|_| Value::from(*text));
-                Ok(Some((Cow::Owned(value), false)))
+                (Some(Cow::Owned(value)), Writing::Default)
             }
-            Some(Presence::Optional) | None => Ok(None),
+            Some(Presence::Optional) | None => (None, Writing::Absent),
         }
     }
 }
-
-/// A field that must be there is not; the fault is noted.
-struct Missing;

@@ -7,7 +7,7 @@ use super::describe::Description;
 use super::fault::Path;
 use super::forms::{Each, Name, OneOrMany, Table};
 use super::profile::{Ability, Issuers, Profile};
-use super::reader::{Form, Given, Node, Reader};
+use super::reader::{Form, Node, Reader};
 use crate::policy::{Need, ProviderId, Requirement};
 
 fields! {
@@ -277,15 +277,15 @@ impl Scope<'_> {
         }
         let members = members.into_iter().collect::<Option<Vec<_>>>();
         let demanded = members.iter().flatten().filter(|member| !member.needs().iter().all(|need| need.optional)).count();
-        let identity = match &form.identity {
-            Given::Absent | Given::Default(_) => {
+        let identity = match form.identity.get() {
+            None if form.identity.is_faulty() => None,
+            None => {
                 if members.is_some() && demanded != 1 {
                     cx.fault(at, format_args!("several identities could go upstream; say with `identity` which member's does"));
                 }
                 None
             }
-            Given::Faulty => None,
-            Given::Written(Name(name)) => {
+            Some(Name(name)) => {
                 let at = at.name("identity");
                 let (provider, _) = self.provider(name, &at, cx)?;
                 if members.is_some() && !direct.contains(&provider) {
@@ -322,11 +322,16 @@ fn certain(requirement: &Requirement) -> Vec<ProviderId> {
 /// What keeps two providers apart, if nothing does yet.
 fn could_claim_the_same(a: &Profile, b: &Profile) -> Option<&'static str> {
     let meet = |meets: fn(&_, &_) -> bool| a.places.iter().any(|x| b.places.iter().any(|y| meets(x, y)));
+    // Whoever takes the whole header takes what stands in it after another's scheme, too.
+    let overlap = meet(|x, y| super::place::places_meet(x, y) && x != y);
     match (a.ability.as_ref()?, b.ability.as_ref()?) {
+        (Ability::Secret { .. } | Ability::Token { .. }, Ability::Secret { .. } | Ability::Token { .. }) if overlap => {
+            Some("give both places in this header the same scheme, or take different headers")
+        }
         (Ability::Secret { .. }, Ability::Secret { .. }) => {
             meet(super::place::places_meet).then_some("make one provider of them, or give them different places")
         }
-        (Ability::Token { issuers: x, .. }, Ability::Token { issuers: y, .. }) => (x.overlap(y) && meet(super::place::same_place))
+        (Ability::Token { issuers: x, .. }, Ability::Token { issuers: y, .. }) => (x.overlap(y) && meet(|x, y| x == y))
             .then_some("name the issuers of both, so that none is in both lists, or give them different places"),
         (Ability::Certificate { .. }, Ability::Certificate { .. }) => {
             Some("a connection has only one certificate; make one provider of them")

@@ -7,7 +7,7 @@ use super::fault::Path;
 use super::forms::{OneOrMany, Table};
 use super::mode::Mode;
 use super::place::{header_name, is_printable, is_token};
-use super::reader::{Given, Reader};
+use super::reader::Reader;
 use super::require::{RequireForm, Scope};
 use crate::policy::{Action, HostPattern, Match, MethodSet, PathMatch, PathTemplate, Paths, Rule};
 
@@ -108,7 +108,7 @@ impl MatchForm {
         let hosts = self.hosts.get().map(|OneOrMany(list)| hosts(list, &at.name("hosts"), cx)).unwrap_or_default();
         let headers = self.headers.get().map(|Table(list)| headers(list, &at.name("headers"), cx)).unwrap_or_default();
         let upgrades = self.upgrades.get().map(|OneOrMany(list)| upgrades(list, &at.name("upgrades"), cx)).unwrap_or_default();
-        let given = [self.methods.is_written() == methods.is_some(), !matches!(self.cors_preflight, Given::Faulty)];
+        let given = [self.methods.is_written() == methods.is_some(), !self.cors_preflight.is_faulty()];
         let complete = given.iter().all(|complete| *complete);
         complete.then_some(Match { path: path?, methods, hosts, headers, upgrades, cors_preflight: *self.cors_preflight.get()? })
     }

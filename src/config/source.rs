@@ -49,7 +49,12 @@ fn decode(bytes: &[u8]) -> Option<Result<Map<String, Value>, String>> {
 
 fn object(decoded: Struct, depth: usize) -> Result<Map<String, Value>, String> {
     let depth = depth.checked_sub(1).ok_or("nested too deeply")?;
-    decoded.fields.into_iter().map(|(name, member)| Ok((name, value(member, depth)?))).collect()
+    let mut members = Map::new();
+    // Not collected: that would sort what is in order already, by code that nothing else needs.
+    for (name, member) in decoded.fields {
+        members.insert(name, value(member, depth)?);
+    }
+    Ok(members)
 }
 
 fn value(decoded: ProtobufValue, depth: usize) -> Result<Value, String> {
@@ -61,7 +66,11 @@ fn value(decoded: ProtobufValue, depth: usize) -> Result<Value, String> {
         Some(Kind::StructValue(inner)) => Value::Object(object(inner, depth)?),
         Some(Kind::ListValue(list)) => {
             let depth = depth.checked_sub(1).ok_or("nested too deeply")?;
-            Value::Array(list.values.into_iter().map(|element| value(element, depth)).collect::<Result<_, String>>()?)
+            let mut elements = Vec::new();
+            for element in list.values {
+                elements.push(value(element, depth)?);
+            }
+            Value::Array(elements)
         }
     })
 }

@@ -1,7 +1,6 @@
 //! The plugin in one VM: its configuration, its timer, its callouts, and the requests that wait.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::rc::Rc;
 
@@ -47,8 +46,16 @@ pub(super) struct Shell {
     verify: Host,
     metrics: RefCell<Metrics>,
     flood: RefCell<Flood>,
-    waiting: RefCell<HashMap<Ticket, (Request, Asked, SetId)>>,
+    waiting: RefCell<Vec<Waiter>>,
     fetches: RefCell<Vec<(u32, SetId)>>,
+}
+
+/// A request that waits for keys.
+struct Waiter {
+    ticket: Ticket,
+    request: Request,
+    asked: Asked,
+    set: SetId,
 }
 
 /// What becomes of the request for now.
@@ -115,7 +122,7 @@ impl Root {
 
     /// Decides over a waiting request again, in its own context.
     fn wake(&self, ticket: Ticket) {
-        let Some((request, mut asked, set)) = self.shell.waiting.borrow_mut().remove(&ticket) else {
+        let Some(Waiter { request, mut asked, set, .. }) = self.shell.take_waiter(ticket) else {
             return;
         };
         // It fails when the client has left.
@@ -230,7 +237,7 @@ impl Shell {
                 Decision::Wait(wait) => {
                     let waits = self.engine.borrow_mut().as_mut().is_some_and(|engine| engine.wait(ticket, wait));
                     if waits {
-                        self.waiting.borrow_mut().insert(ticket, (request, asked, wait.on));
+                        self.waiting.borrow_mut().push(Waiter { ticket, request, asked, set: wait.on });
                         self.set_tick(now);
                         return Step::Stop;
                     }
@@ -261,13 +268,18 @@ impl Shell {
 
     /// A request is gone.
     pub(super) fn leave(&self, ticket: Ticket) {
-        if let Ok(mut waiting) = self.waiting.try_borrow_mut()
-            && waiting.remove(&ticket).is_some()
+        if self.take_waiter(ticket).is_some()
             && let Ok(mut engine) = self.engine.try_borrow_mut()
             && let Some(engine) = engine.as_mut()
         {
             engine.leave(ticket);
         }
+    }
+
+    fn take_waiter(&self, ticket: Ticket) -> Option<Waiter> {
+        let mut waiting = self.waiting.try_borrow_mut().ok()?;
+        let place = waiting.iter().position(|waiter| waiter.ticket == ticket)?;
+        Some(waiting.swap_remove(place))
     }
 
     fn pass(&self, request: &Request, pass: &Pass, now: UnixTime) -> Step {

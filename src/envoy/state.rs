@@ -48,14 +48,19 @@ impl Note {
 
 /// Sets a note. Control characters are escaped: an access log prints it as it is.
 pub(super) fn note(note: Note, value: &str) -> Result<(), abi::Failed> {
-    if value.contains(char::is_control) {
+    if value.contains(breaks_lines) {
         let escaped: String = value.chars().flat_map(escape).collect();
         return abi::set_property(note.name(), escaped.as_bytes());
     }
     abi::set_property(note.name(), value.as_bytes())
 }
 
+/// Control characters, and the separators of lines and paragraphs that some readers of logs obey.
+fn breaks_lines(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 fn escape(c: char) -> impl Iterator<Item = char> {
-    let (escaped, plain) = if c.is_control() { (Some(c.escape_default()), None) } else { (None, Some(c)) };
+    let (escaped, plain) = if breaks_lines(c) { (Some(c.escape_default()), None) } else { (None, Some(c)) };
     escaped.into_iter().flatten().chain(plain)
 }

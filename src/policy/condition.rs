@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::identity::{ClaimPath, Identity, claim};
+use crate::json::scalar;
 use crate::refusal::ConditionError;
 
 use super::path::Variables;
@@ -65,8 +66,7 @@ impl Operand {
 
     fn text(&self, variables: &Variables) -> String {
         match self {
-            Self::Literal(Value::String(text)) => text.clone(),
-            Self::Literal(other) => other.to_string(),
+            Self::Literal(literal) => scalar(literal).unwrap_or_default().into_owned(),
             Self::Variable(name) => String::from_utf8_lossy(variables.get(name).unwrap_or_default()).into_owned(),
         }
     }
