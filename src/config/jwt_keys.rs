@@ -12,7 +12,7 @@ use super::forms::{Json, Later, Name, OneOrMany, Table};
 use super::jwks_uri::{CalloutHeader, Url, callout_headers, set_id};
 use super::jwt::path;
 use super::provider::strings;
-use super::quantity::{Size, Span, span};
+use super::quantity::{Size, Span, Written, span};
 use super::reader::{Given, Reader};
 use super::secret::{KeyForm, SecretForm};
 use super::seen::Seen;
@@ -186,7 +186,7 @@ impl KeysForm {
         {
             cx.fault(
                 &at.name("max_stale"),
-                format_args!("{stale:?} is less than refresh ({refresh:?}): good keys would lapse between two fetches"),
+                format_args!("{} is less than refresh ({}): good keys would lapse between two fetches", Written(stale), Written(refresh)),
             );
         }
         let max_body = self.max_body.get().map(|Size(bytes)| *bytes);
