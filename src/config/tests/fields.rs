@@ -52,7 +52,7 @@ fn static_secrets() {
             ),
             (
                 "",
-                callers(json!([{"id": "a", "secrets": [{"sha256": DIGEST, "not_after": "1969-12-31T23:59:59Z"}]}])),
+                callers(json!([{"id": "a", "secrets": [{"sha256": DIGEST, "not_after": "2027-01-01T00:00:00+01:00"}]}])),
                 "not a time of RFC 3339",
             ),
             ("/sha256", json!("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="), "the digest of the empty string"),
@@ -275,7 +275,7 @@ fn certificates() {
             ("/identity/subject", json!({}), "subject: write exactly one of dn, san, fingerprint, extension"),
             ("/identity/subject", json!({"extension": "1.2.3", "type": "utf8"}), "subject: a subject comes from"),
             ("/identity/subject", json!({"dn": "CN", "type": "utf8"}), "subject.type: a type goes with an extension"),
-            ("/identity/subject", json!({"dn": "2.5.4.3"}), "subject.dn: not the short name"),
+            ("/identity/subject", json!({"dn": "common name"}), "subject.dn: not an attribute of a name"),
             ("/identity/roles", json!({"extension": "1.2.3"}), "roles.type: missing"),
             ("/identity/roles", json!({"fingerprint": "sha256"}), "roles: roles come from"),
             ("/identity/roles", json!({"extension": "1.2.x", "type": "utf8"}), "roles.extension: "),
