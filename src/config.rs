@@ -153,16 +153,22 @@ impl ConfigForm {
     fn upstreams(&self, profiles: Option<&[Profile]>, cx: &mut Reader<'_>) -> (Vec<upstream::Compiled>, Vec<NamePattern>) {
         let at = Path::ROOT.name("upstream");
         let all = self.upstream.get().map(|form| form.compile(None, None, profiles, &at, cx)).unwrap_or_default();
-        let mut names: Vec<_> = all.names().chain(self.upstream.get().map(UpstreamForm::removed).unwrap_or_default()).collect();
-        let mut compiled = Vec::new();
+        let (mut compiled, mut names) = (Vec::new(), Vec::new());
+        all.add_names(&mut names);
+        if let Some(form) = self.upstream.get() {
+            form.add_removed(&mut names);
+        }
         let forms = self.providers.get().map(|Table(forms)| forms.as_slice()).unwrap_or_default();
         let at = Path::ROOT.name("providers");
         for ((name, form), profile) in forms.iter().zip(profiles.unwrap_or_default()) {
-            let own = form.as_ref().and_then(|form| form.upstream.get());
-            let upstream = own.map(|own| own.compile(Some(&all), Some(profile), profiles, &at.name(name).name("upstream"), cx));
-            names.extend(upstream.iter().flat_map(upstream::Compiled::names));
-            names.extend(own.map(UpstreamForm::removed).unwrap_or_default());
-            compiled.push(upstream.unwrap_or_else(|| all.clone()));
+            let Some(own) = form.as_ref().and_then(|form| form.upstream.get()) else {
+                compiled.push(all.clone());
+                continue;
+            };
+            let upstream = own.compile(Some(&all), Some(profile), profiles, &at.name(name).name("upstream"), cx);
+            upstream.add_names(&mut names);
+            own.add_removed(&mut names);
+            compiled.push(upstream);
         }
         (compiled, names)
     }

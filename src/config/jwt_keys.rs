@@ -186,7 +186,7 @@ impl KeysForm {
         {
             cx.fault(
                 &at.name("max_stale"),
-                format_args!("{stale:?} is less than refresh ({refresh:?}): good keys would lapse between two fetches"),
+                format_args!("{} is less than refresh ({}): good keys would lapse between two fetches", Written(stale), Written(refresh)),
             );
         }
         let max_body = self.max_body.get().map(|Size(bytes)| *bytes);

@@ -129,9 +129,7 @@ impl PlaceForm {
 /// A credential at one of the places could be a credential at the other.
 pub(super) fn places_meet(a: &Place, b: &Place) -> bool {
     match (a, b) {
-        (Place::Header { name: a, scheme: x }, Place::Header { name: b, scheme: y }) => {
-            a == b && (x.is_none() || y.is_none() || x == y)
-        }
+        (Place::Header { name: a, scheme: x }, Place::Header { name: b, scheme: y }) => a == b && (x.is_none() || y.is_none() || x == y),
         _ => a == b,
     }
 }

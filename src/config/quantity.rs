@@ -1,5 +1,6 @@
 //! Durations, sizes and points in time.
 
+use std::fmt;
 use std::time::Duration;
 
 use der::DateTime;
@@ -100,7 +101,15 @@ pub(super) fn span(given: &Given<Span>, at: &Path<'_>, (least, most): (Duration,
     if (least..=most).contains(span) {
         return Some(*span);
     }
-    let [span, least, most] = [*span, least, most].map(|span| span.as_millis());
-    cx.fault(at, format_args!("{span}ms is out of bounds; at least {least}ms, at most {most}ms"));
+    cx.fault(at, format_args!("{} is out of bounds; at least {}, at most {}", Written(*span), Written(least), Written(most)));
     None
+}
+
+/// A duration as operators write it.
+pub(super) struct Written(pub(super) Duration);
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.subsec_millis() == 0 { write!(f, "{}s", self.0.as_secs()) } else { write!(f, "{}ms", self.0.as_millis()) }
+    }
 }

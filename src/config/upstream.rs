@@ -122,10 +122,14 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    /// The names that are set.
-    pub(super) fn names(&self) -> impl Iterator<Item = NamePattern> {
-        let headers = self.headers.iter().flatten().map(|header| &header.name);
-        headers.chain(&self.payload_header).map(|name| NamePattern::Exact(name.to_string()))
+    /// The names that are set: no client may send them.
+    pub(super) fn add_names(&self, names: &mut Vec<NamePattern>) {
+        for header in self.headers.as_deref().unwrap_or_default() {
+            names.push(NamePattern::Exact(header.name.to_string()));
+        }
+        if let Some(name) = &self.payload_header {
+            names.push(NamePattern::Exact(name.to_string()));
+        }
     }
 
     pub(super) fn finish(self) -> Option<Upstream> {
@@ -135,9 +139,10 @@ impl Compiled {
 
 impl UpstreamForm {
     /// Further names that no client may send.
-    pub(super) fn removed(&self) -> Vec<NamePattern> {
-        let names = self.remove.get().map(|OneOrMany(names)| names.as_slice()).unwrap_or_default();
-        names.iter().map(|RemoveName(name)| name.clone()).collect()
+    pub(super) fn add_removed(&self, names: &mut Vec<NamePattern>) {
+        for RemoveName(name) in self.remove.get().map(|OneOrMany(names)| names.as_slice()).unwrap_or_default() {
+            names.push(name.clone());
+        }
     }
 
     /// `over`: what holds for all, which `owner`'s own fields win over.

@@ -110,7 +110,7 @@ fn the_documented_example_loads() {
     assert_eq!(jwt.identity.roles[0].path, ["realm_access", "roles"]);
     assert_eq!(jwt.identity.grants["alice"], ["admin"]);
     let Keys::Remote { set, .. } = jwt.keys else { panic!() };
-    let remote = &policy.key_sets[&set];
+    let (_, remote) = policy.key_sets.iter().find(|(id, _)| *id == set).unwrap();
     assert_eq!((&*remote.scheme, &*remote.authority), ("https", "cognito-idp.eu-west-1.amazonaws.com"));
     assert_eq!(remote.path, "/POOL/.well-known/jwks.json");
     assert_eq!((remote.max_body, remote.refresh), (65536, Duration::from_secs(3600)));
@@ -118,12 +118,12 @@ fn the_documented_example_loads() {
     let Kind::ClientCertificate(members) = &policy.providers[1].kind else { panic!() };
     assert_eq!((members.server_name, &members.identity.subject), (ServerName::Host, &MemberSubject::Dn("CN".into())));
     assert!(matches!(members.identity.roles, Some(MemberRoles::Utf8Sequence(_))));
-    assert!(matches!(members.identity.attributes["member"], MemberAttribute::Utf8(_)));
+    assert!(matches!(&members.identity.attributes[..], [(name, MemberAttribute::Utf8(_))] if **name == *"member"));
 
     let Kind::StaticSecret { from, .. } = &policy.providers[2].kind else { panic!() };
     assert_eq!(*from, [Place::Header { name: "x-api-key".into(), scheme: None }, Place::Query("access_token".into())]);
 
-    assert_eq!(policy.reject.status, [(Reason::TokenExpired, 403)].into());
+    assert_eq!(policy.reject.status, [(Reason::TokenExpired, 403)]);
     assert_eq!((policy.reject.body, policy.reject.challenge), (Body::Problem, Some(Challenge::Bearer)));
 }
 
@@ -238,7 +238,7 @@ fn providers_share_a_key_set_that_is_defined_alike() {
         let policy = loaded(
             &json!({"providers": {"a": tokens("https://a", one.clone()), "b": tokens("https://b", two.clone())}, "rules": [{"require": {"any": ["a", "b"]}}]}),
         );
-        policy.key_sets.into_values().collect::<Vec<_>>()
+        policy.key_sets.into_iter().map(|(_, keys)| keys).collect::<Vec<_>>()
     };
     let shared = sets(&two);
     assert_eq!(shared.len(), 1);

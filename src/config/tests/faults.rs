@@ -130,7 +130,7 @@ pub(super) fn one_of_everything() -> Value {
         base(),
         "/providers/callers",
         json!({"static_secret": {"callers": [{
-        "id": "a", "roles": ["r"], "secrets": [{"id": "1", "sha256": OTHER_DIGEST, "not_before": "2026-01-01T00:00:00Z", "not_after": "2027-01-01T00:00:00+01:00"}],
+        "id": "a", "roles": ["r"], "secrets": [{"id": "1", "sha256": OTHER_DIGEST, "not_before": "2026-01-01T00:00:00Z", "not_after": "2027-01-01T00:00:00Z"}],
     }]}, "from": [{"header": "x-key"}, {"query": "key"}], "upstream": {"credential": "keep", "remove": ["x-a*"], "headers": {"x-b": {"value": "b"}}}}),
     );
     let config = with(
