@@ -20,7 +20,7 @@ pub enum Place {
     Header {
         /// The name.
         name: Arc<str>,
-        /// The authentication scheme before the credential (RFC 9110, section 11.1), any case; `None`: the whole value is the credential.
+        /// The authentication scheme before the credential (RFC 9110, section 11.1), in lower case here and in any case there; `None`: the whole value is the credential.
         scheme: Option<String>,
     },
     /// A query parameter, by its name.

@@ -12,7 +12,7 @@ use super::forms::{Json, Later, Name, OneOrMany, Table};
 use super::jwks_uri::{CalloutHeader, Url, callout_headers, set_id};
 use super::jwt::path;
 use super::provider::strings;
-use super::quantity::{Size, Span, span};
+use super::quantity::{Size, Span, Written, span};
 use super::reader::Reader;
 use super::secret::{KeyForm, SecretForm};
 use super::seen::Seen;

@@ -114,7 +114,7 @@ mod tests {
             authority: "idp".into(),
             path: "/".into(),
             headers: vec![],
-            algorithms: super::AlgSet::default(),
+            algorithms: crate::keys::AlgSet::default(),
             refresh: Duration::from_secs(3600),
             timeout: Duration::from_secs(5),
             max_body: 65536,

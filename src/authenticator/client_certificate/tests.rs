@@ -1,7 +1,7 @@
 //! From a connection to an identity.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::*;
 use crate::certificate::sample::{
@@ -55,8 +55,8 @@ fn members() -> ClientCertificate {
         identity: MemberIdentity {
             subject: MemberSubject::Dn("CN".to_owned()),
             roles: Some(MemberRoles::Utf8Sequence(id(ROLES))),
-            grants: BTreeMap::new(),
-            attributes: BTreeMap::from([("member".into(), MemberAttribute::Utf8(id(MEMBER)))]),
+            grants: HashMap::new(),
+            attributes: vec![("member".into(), MemberAttribute::Utf8(id(MEMBER)))],
         },
     }
 }
@@ -216,8 +216,8 @@ fn exactly_one_subject() {
 #[test]
 fn roles_from_other_places_and_grants() {
     let with = |roles: Option<MemberRoles>| {
-        let grants = BTreeMap::from([("PSDGB-FCA-1".to_owned(), vec!["payments".to_owned(), "ou1".to_owned()])]);
-        let identity = MemberIdentity { subject: MemberSubject::Dn("2.5.4.97".to_owned()), roles, grants, attributes: BTreeMap::new() };
+        let grants = HashMap::from([("PSDGB-FCA-1".to_owned(), vec!["payments".to_owned(), "ou1".to_owned()])]);
+        let identity = MemberIdentity { subject: MemberSubject::Dn("2.5.4.97".to_owned()), roles, grants, attributes: vec![] };
         ClientCertificate { identity, ..members() }
     };
     let mut sample = Sample::of(&[rdn("2.5.4.97", utf8("PSDGB-FCA-1")), rdn("2.5.4.11", utf8("ou1")), rdn("2.5.4.11", utf8("ou2"))]);
@@ -240,20 +240,20 @@ fn roles_from_other_places_and_grants() {
 
 #[test]
 fn attributes() {
-    let attributes = BTreeMap::from([
+    let attributes = vec![
         ("member".into(), MemberAttribute::Utf8(id(MEMBER))),
         ("unit".into(), MemberAttribute::Dn("OU".to_owned())),
         ("uri".into(), MemberAttribute::SanUri),
         ("dns".into(), MemberAttribute::SanDns),
         ("print".into(), MemberAttribute::Fingerprint),
-    ]);
+    ];
     let provider = ClientCertificate { identity: MemberIdentity { attributes, ..members().identity }, ..members() };
     let one = identity(&provider, &Sample::default());
-    assert_eq!(one.attributes.keys().map(|name| &**name).collect::<Vec<_>>(), ["print"]);
+    assert_eq!(one.attributes.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["print"]);
     let names = |names: &[(u8, &str)]| vec![alt_names(names), extension(MEMBER, &utf8("https://member/1"))];
     let all = identity(&provider, &Sample::with(names(&[(6, "urn:a"), (2, "a.example")])));
     for (name, value) in [("member", "https://member/1"), ("uri", "urn:a"), ("dns", "a.example")] {
-        assert_eq!(all.attributes[name], value);
+        assert_eq!(all.attribute(name), Some(value));
     }
     let several = Sample::with(names(&[(6, "urn:a"), (6, "urn:b")]));
     let error = refusal(&provider, &Connection::of(&several));

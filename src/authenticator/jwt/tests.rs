@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::keys::Alg;
 use crate::reason::Reason;
 use crate::signature::Module;
 use crate::signature::signing::{SECRET, sign};
@@ -49,7 +50,7 @@ fn plain() -> Jwt {
         types: None,
         ignore_cnf: false,
         require_kid: false,
-        identity: TokenIdentity { subject: None, scopes: vec![], roles: vec![], grants: BTreeMap::new() },
+        identity: TokenIdentity { subject: None, scopes: vec![], roles: vec![], grants: HashMap::new() },
     }
 }
 
@@ -63,7 +64,7 @@ fn with(change: impl FnOnce(&mut Jwt)) -> Jwt {
 /// A provider with an inline key set.
 fn with_set(keys: &[Value]) -> Jwt {
     let algorithms: AlgSet = Alg::ALL.into_iter().filter(|alg| !alg.is_hmac()).collect();
-    let set = KeySet::from_value(&json!({"keys": keys}), &algorithms).unwrap().0;
+    let set = KeySet::from_value(&json!({"keys": keys}), algorithms).unwrap().0;
     with(|jwt| {
         jwt.keys = Keys::Inline(set);
         jwt.algorithms = algorithms;

@@ -103,7 +103,7 @@ fn the_documented_example_loads() {
     assert_eq!(policy.limits.waiting, 1000);
 
     let Kind::Jwt { jwt, from } = &policy.providers[0].kind else { panic!() };
-    assert_eq!(*from, [Place::Header { name: "authorization".into(), scheme: Some("Bearer".into()) }]);
+    assert_eq!(*from, [Place::Header { name: "authorization".into(), scheme: Some("bearer".into()) }]);
     assert_eq!(jwt.algorithms, [Alg::RS256, Alg::ES256].into());
     assert_eq!(jwt.types, Some(vec!["at+jwt".into(), "jwt".into()]));
     assert_eq!(jwt.max_token_lifetime, Some(Duration::from_secs(86400)));

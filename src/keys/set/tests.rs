@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
@@ -40,13 +38,13 @@ fn without(mut key: Value, name: &str) -> Value {
 }
 
 fn set(keys: &[Value]) -> KeySet {
-    let (set, skipped) = KeySet::from_value(&json!({"keys": keys}), &all()).unwrap();
+    let (set, skipped) = KeySet::from_value(&json!({"keys": keys}), all()).unwrap();
     assert_eq!(skipped, []);
     set
 }
 
 fn why(key: Value) -> &'static str {
-    match KeySet::from_value(&json!({"keys": [key]}), &all()) {
+    match KeySet::from_value(&json!({"keys": [key]}), all()) {
         Err(KeySetError::Unusable(skipped)) => skipped[0].why,
         other => panic!("{other:?}"),
     }
@@ -54,7 +52,7 @@ fn why(key: Value) -> &'static str {
 
 #[test]
 fn the_set_of_rfc_7517() {
-    let (set, skipped) = KeySet::parse(RFC_7517.as_bytes(), &all()).unwrap();
+    let (set, skipped) = KeySet::parse(RFC_7517.as_bytes(), all()).unwrap();
     assert_eq!(skipped, [Skipped { index: 0, kid: Some("1".into()), why: "`use` is not sig" }]);
     assert_eq!(skipped[0].to_string(), "keys[0] (1): `use` is not sig");
     let found = set.find(Some("2011-04-29"), Alg::RS256, None).unwrap();
@@ -87,14 +85,14 @@ fn documents_that_are_no_sets() {
         "\u{feff}{\"keys\":[]}",
         "<html>",
     ] {
-        let error = KeySet::parse(document.as_bytes(), &all()).unwrap_err();
+        let error = KeySet::parse(document.as_bytes(), all()).unwrap_err();
         assert!(matches!(error, KeySetError::Json(_) | KeySetError::NotASet), "{document}: {error:?}");
     }
-    assert_eq!(KeySet::parse(br#"{"keys":[]}"#, &all()).unwrap_err().to_string(), "no keys");
+    assert_eq!(KeySet::parse(br#"{"keys":[]}"#, all()).unwrap_err().to_string(), "no keys");
     let twice = RFC_7517.replace(r#""kty":"RSA""#, r#""kty":"RSA","kty":"RSA""#);
-    assert!(matches!(KeySet::parse(twice.as_bytes(), &all()), Err(KeySetError::Json(_))));
+    assert!(matches!(KeySet::parse(twice.as_bytes(), all()), Err(KeySetError::Json(_))));
     let many = vec![json!({}); KeySet::MAX_KEYS + 1];
-    assert_eq!(KeySet::from_value(&json!({"keys": many}), &all()).unwrap_err(), KeySetError::TooMany(101));
+    assert_eq!(KeySet::from_value(&json!({"keys": many}), all()).unwrap_err(), KeySetError::TooMany(101));
 }
 
 #[test]
@@ -107,7 +105,7 @@ fn a_key_that_cannot_be_used_is_skipped_and_the_others_stay() {
         json!({"kty": "AKP", "alg": "ML-DSA-44"}),
     ];
     let keys: Vec<Value> = odd.iter().cloned().chain([rsa_key()]).collect();
-    let (set, skipped) = KeySet::from_value(&json!({"keys": keys, "other": 1}), &all()).unwrap();
+    let (set, skipped) = KeySet::from_value(&json!({"keys": keys, "other": 1}), all()).unwrap();
     assert_eq!((set.keys().len(), skipped.len()), (1, odd.len()));
     assert_eq!(skipped[2].why, "`kty` is oct: secrets are never taken from a key set");
 }
@@ -133,7 +131,7 @@ fn what_a_key_says_of_itself_is_obeyed() {
     assert_eq!(why(with(without(rsa_key(), "n"), json!({"false": "AA"}))), "no `n`; YAML reads an unquoted n as false: quote it");
     assert_eq!(why(with(without(ec_key(), "y"), json!({"true": "AA"}))), "no `y`; YAML reads an unquoted y as true: quote it");
     let only_es = AlgSet::from([Alg::ES256]);
-    assert!(KeySet::from_value(&json!({"keys": [rsa_key()]}), &only_es).is_err());
+    assert!(KeySet::from_value(&json!({"keys": [rsa_key()]}), only_es).is_err());
     let fine = with(rsa_key(), json!({"use": "sig", "key_ops": ["verify"], "x5c": ["junk"], "x5u": 1, "alg": null, "issuer": null}));
     assert_eq!(set(&[fine]).keys()[0].public().algorithms().len(), 6);
 }
@@ -166,9 +164,9 @@ fn one_kid_may_stand_for_several_keys_but_not_for_many() {
     let mixed = set(&[rsa_key(), ec]);
     assert_eq!(mixed.find(Some("2011-04-29"), Alg::ES256, None).unwrap().len(), 1);
     let several: Vec<Value> = (0..6).map(|i| with(rsa_key(), json!({"issuer": format!("i{i}")}))).collect();
-    let (set, skipped) = KeySet::from_value(&json!({"keys": several}), &all()).unwrap();
+    let (set, skipped) = KeySet::from_value(&json!({"keys": several}), all()).unwrap();
     assert_eq!((set.keys().len(), skipped.len()), (KeySet::MAX_SAME_KID, 2));
-    let (set, skipped) = KeySet::from_value(&json!({"keys": [rsa_key(), rsa_key()]}), &all()).unwrap();
+    let (set, skipped) = KeySet::from_value(&json!({"keys": [rsa_key(), rsa_key()]}), all()).unwrap();
     assert_eq!((set.keys().len(), skipped[0].why), (1, "stands in the set already"));
 }
 
@@ -208,7 +206,7 @@ proptest! {
             {"kty": "EC", "crv": "P-521", "x": half(66), "y": half(66)},
             {"kty": "OKP", "crv": "Ed25519", "x": half(32)},
         ]});
-        if let Ok((set, _)) = KeySet::from_value(&keys, &all()) {
+        if let Ok((set, _)) = KeySet::from_value(&keys, all()) {
             for key in set.keys() {
                 for alg in Alg::ALL {
                     for signature in [&bytes, &n] {
@@ -223,6 +221,6 @@ proptest! {
     fn broken_documents_do_not_panic(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut document = RFC_7517.as_bytes().to_vec();
         *place.get_mut(&mut document) = byte;
-        let _ = KeySet::parse(&document, &all());
+        let _ = KeySet::parse(&document, all());
     }
 }

@@ -12,7 +12,7 @@ fn by_key(key: &[u8], header: &str, claims: &str) -> String {
 
 fn callers(by: CallerBy) -> Jwt {
     let secret = |id: Option<&str>, key: &str| (id.map(str::to_owned), HmacKey::new(key.as_bytes().to_vec()));
-    let list = BTreeMap::from([
+    let list = HashMap::from([
         ("001".to_owned(), Caller { roles: vec!["watcher".into()], secrets: vec![secret(Some("old"), "one"), secret(Some("new"), "two")] }),
         ("002".to_owned(), Caller { roles: vec![], secrets: vec![secret(None, "three")] }),
         ("003".to_owned(), Caller { roles: vec![], secrets: vec![] }),
@@ -77,7 +77,7 @@ fn a_configured_subject_and_grants_go_with_the_callers_roles() {
     let mut jwt = claim();
     jwt.identity.subject = Some(path(&["user"]));
     jwt.identity.roles = vec![RoleClaim { path: path(&["roles"]), separator: None }];
-    jwt.identity.grants = BTreeMap::from([("alice".to_owned(), vec!["admin".to_owned(), "watcher".to_owned()])]);
+    jwt.identity.grants = HashMap::from([("alice".to_owned(), vec!["admin".to_owned(), "watcher".to_owned()])]);
     let identity = judge(&jwt, &by_key(b"one", HS256, r#"{"id":"001","user":"alice","roles":["reader"]}"#)).unwrap();
     assert_eq!(identity.subject.as_deref(), Some("alice"));
     assert_eq!(identity.roles.unwrap(), ["reader", "watcher", "admin"]);

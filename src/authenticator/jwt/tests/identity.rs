@@ -58,7 +58,7 @@ fn roles_are_there_only_if_something_says_so() {
             RoleClaim { path: path(&["groups"]), separator: Some(",".into()) },
             RoleClaim { path: path(&["role"]), separator: None },
         ];
-        jwt.identity.grants = BTreeMap::from([("alice".to_owned(), vec!["admin".to_owned()])]);
+        jwt.identity.grants = HashMap::from([("alice".to_owned(), vec!["admin".to_owned()])]);
     });
     let roles = |claims| identity(&jwt, claims).map(|identity| identity.roles);
     assert_eq!(roles(json!({"sub": "bob"})), Ok(None));

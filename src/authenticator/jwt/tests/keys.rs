@@ -132,7 +132,7 @@ fn only_tokens_that_could_pass_ask_for_keys() {
     jwt.required_claims = vec!["exp".into(), "jti".into()];
     jwt.max_token_age = Some(Duration::from_secs(1));
     let now = UnixTime::from_seconds(u64::try_from(NOW).unwrap());
-    let set = KeySet::from_value(&json!({"keys": [jwk(Alg::ES256)]}), &jwt.algorithms).unwrap().0;
+    let set = KeySet::from_value(&json!({"keys": [jwk(Alg::ES256)]}), jwt.algorithms).unwrap().0;
     let ask = |header: &str, claims: Value, remote: Option<&KeySet>| {
         let text = signed(Alg::ES256, header, &claims.to_string());
         jwt.authenticate(&"p".into(), &Token::parse(text.as_bytes()).unwrap(), remote, now, &Module)
