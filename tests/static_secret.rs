@@ -282,9 +282,7 @@ fn other_places_and_what_is_left_of_them() {
             "from": [{"header": "authorization", "scheme": "Bearer"}, {"header": "X-API-Key"}, {"query": "access_token"}],
         }}}))
         .start();
-    let clean = |case: Case| {
-        case.upstream_absent("authorization").upstream_absent("x-api-key").access("authorization", Value::Null)
-    };
+    let clean = |case: Case| case.upstream_absent("authorization").upstream_absent("x-api-key").access("authorization", Value::Null);
     let good = |case: Case, subject: &str| clean(case.expect(200).upstream("x-auth-subject", subject));
     let bad = |case: Case, status: u16, reason: &str| case.expect(status).reason(reason).access("authorization", Value::Null);
     stage.check([
@@ -320,7 +318,11 @@ fn other_places_and_what_is_left_of_them() {
         bad(Case::get("/x?access_token=%zz%"), 401, "secret_unknown").access("path", "/x"),
         // No place: a cookie, a body, another header.
         bad(Case::get("/x").header("cookie", "access_token=alice-secret"), 401, "credential_missing"),
-        bad(Case::post("/x", "access_token=alice-secret").header("content-type", "application/x-www-form-urlencoded"), 401, "credential_missing"),
+        bad(
+            Case::post("/x", "access_token=alice-secret").header("content-type", "application/x-www-form-urlencoded"),
+            401,
+            "credential_missing",
+        ),
         bad(Case::get("/x").header("proxy-authorization", "Bearer alice-secret"), 401, "credential_missing"),
     ]);
     // One was sent under another name on purpose: that name is not ours to remove.
