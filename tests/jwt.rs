@@ -105,6 +105,7 @@ fn every_algorithm_verifies_what_its_key_signed() {
         "text-env": {"jwt": {"keys": {"jwks": set.to_string()}, "issuers": "any", "audiences": "any"}},
         "only": {"jwt": {"keys": {"jwks": set}, "issuers": [ISSUER], "audiences": ["api"], "algorithms": ["RS256", "EdDSA"]}},
         "kid": {"jwt": {"keys": {"jwks": set}, "issuers": [ISSUER], "audiences": ["api"], "require_kid": true}},
+        "big": named(json!({"jwks": {"keys": [without(&Key::rsa(Algorithm::RS256, RsaBits::B4096).jwk(), &["alg"])]}})),
         // Two RSA keys that fit every RSA algorithm, since they name none, and one EC key.
         "two": named(json!({"jwks": {"keys": [
             without(&Key::fixed(Algorithm::RS256, 1).jwk(), &["alg", "use"]),
@@ -178,6 +179,9 @@ fn every_algorithm_verifies_what_its_key_signed() {
         let key = Key::fixed(Algorithm::RS256, number).with_algorithm(algorithm);
         cases.push(passes("/two", &mint(&key, claims(json!({})))).access("credential", format!("rs256-{number}")));
         cases.push(refused("/two", &mint(&key.without_kid(), claims(json!({}))), "key_unknown"));
+    }
+    for algorithm in [Algorithm::RS256, Algorithm::RS512, Algorithm::PS384] {
+        cases.push(passes("/big", &mint(&Key::rsa(algorithm, RsaBits::B4096), claims(json!({})))).named(format!("{algorithm}, 4096 bits")));
     }
     cases.push(passes("/two", &mint(&Key::fixed(Algorithm::ES256, 1).without_kid(), claims(json!({})))));
     cases.push(refused("/two", &mint(&Key::fixed(Algorithm::ES256, 1), claims(json!({}))), "key_unknown"));
