@@ -2,7 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use portcullis_harness::{Algorithm, Case, Jws, Key, Oracle, Request, Response, RsaBits, RunningStage, Stage, jwks, mint, mint_typed, now};
+use portcullis_harness::{
+    Algorithm, Bootstrap, Case, Jws, Key, Oracle, PATIENCE, Request, Response, RsaBits, RunningStage, Stage, jwks, mint, mint_typed, now,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -1250,6 +1252,7 @@ fn what_the_upstream_learns_of_a_token() {
     let stage = Stage::new()
         .config(json!({"providers": providers, "rules": rule_each(&providers)}))
         .env("UPSTREAM_SECRET", "injected-upstream-secret")
+        .bootstrap(Bootstrap::websockets)
         .start();
     let token = mint(&hs256(), claims(json!({"name": "Zoë"})));
     let payload = token.split('.').nth(1).expect("three parts").to_owned();
@@ -1270,6 +1273,16 @@ fn what_the_upstream_learns_of_a_token() {
         Case::get("/keep").bearer(&token).expect(200).upstream("authorization", &format!("Bearer {token}")),
         Case::get("/keep").bearer(&forged).expect(401).reason("signature_invalid"),
     ]);
+    // A WebSocket is let in, or not, by its handshake.
+    let mut socket = stage.client().websocket(&Request::get("/payload").bearer(&token)).expect("a WebSocket");
+    socket.send("hello").expect("an open socket");
+    assert_eq!(socket.receive(PATIENCE), Ok(Some("hello".into())));
+    assert_eq!(stage.upstream.last().header("x-auth-subject").as_deref(), Some("alice"));
+    for refused in [Request::get("/payload").bearer(&forged), Request::get("/payload")] {
+        let Err(refusal) = stage.client().websocket(&refused) else { panic!("a WebSocket without a good token") };
+        assert_eq!(refusal.map(|response| response.status), Ok(401));
+    }
+    assert_eq!(stage.upstream.open_websockets(), 1);
     let response = stage.send(&Request::get("/claims").bearer(&forged));
     assert!(!answer(&response).contains("injected"), "{response:?}");
     assert!(!stage.envoy.log().text().contains("injected-upstream-secret"));
@@ -1537,6 +1550,10 @@ fn faults_and_what_is_for_later_are_told_all_at_once() {
                 "http": {"jwt": {"keys": {"jwks_uri": "http://idp.test/jwks", "cluster": "idp"}, "issuers": "any", "audiences": "any"}},
                 "no-cluster": {"jwt": {"keys": {"jwks_uri": "https://idp.test/jwks"}, "issuers": "any", "audiences": "any"}},
                 "no-keys": {"jwt": {"keys": {}}},
+                "callout": {"jwt": {"keys": {"jwks_uri": "https://idp.test/jwks", "cluster": "idp", "headers": {
+                    ":path": "/other", "host": "evil.test", "two words": "x", "x-lines": "a\r\nb", "x-missing": {"env": "NO_SUCH_HEADER"}, "x-y": "1", "X-Y": "2",
+                }, "refresh": "0s", "wait": "5", "max_stale": "1h", "max_body": "1GiB"}, "issuers": [], "audiences": ["any", "x"], "subjects": []}},
+                "url": {"jwt": {"keys": {"jwks_uri": "https://user:password@idp.test/jwks", "cluster": "idp"}, "issuers": "any", "audiences": "any"}},
                 "two-keys": {"jwt": {"keys": {"jwks": set, "secret": secret()}}},
                 "hs-jwks": {"jwt": {"keys": {"jwks": set}, "issuers": "any", "audiences": "any", "algorithms": ["RS256", "HS256"]}},
                 "rs-secret": {"jwt": {"keys": {"secret": secret()}, "algorithms": ["RS256"]}},
@@ -1600,6 +1617,19 @@ fn faults_and_what_is_for_later_are_told_all_at_once() {
         "providers.http.jwt.keys.insecure_http: missing",
         "providers.no-cluster.jwt.keys.cluster: missing",
         "providers.no-keys.jwt.keys: ",
+        "providers.callout.jwt.keys.headers.\":path\": ",
+        "providers.callout.jwt.keys.headers.host: ",
+        "providers.callout.jwt.keys.headers.\"two words\": ",
+        "providers.callout.jwt.keys.headers.x-lines: ",
+        "providers.callout.jwt.keys.headers.x-missing.env: ",
+        "providers.callout.jwt.keys.headers.x-y: this header stands here twice",
+        "providers.callout.jwt.keys.refresh: ",
+        "providers.callout.jwt.keys.wait: ",
+        "providers.callout.jwt.keys.max_body: ",
+        "providers.callout.jwt.issuers: ",
+        "providers.callout.jwt.audiences: ",
+        "providers.callout.jwt.subjects: ",
+        "providers.url.jwt.keys.jwks_uri: ",
         "providers.two-keys.jwt.keys: ",
         "providers.hs-jwks.jwt.algorithms: HS256",
         "providers.rs-secret.jwt.algorithms: RS256",

@@ -369,10 +369,14 @@ fn requirements_that_mean_nothing_or_two_things_are_refused() {
     all["a-too"] = jwt(json!([A, "https://d.test"]), 3);
     all["anyone"] = jwt(json!("any"), 4);
     all["s-too"] = json!({"static_secret": {"sha256": digest("another")}});
+    all["raw"] = json!({"static_secret": {"sha256": digest("raw")}, "from": [{"header": "authorization"}]});
     let rules = [
         (json!({"any": ["a", "a-too"]}), "could claim the same credential"),
         (json!({"any": ["b", "anyone"]}), "could claim the same credential"),
         (json!({"any": ["s", "s-too"]}), "could claim the same credential"),
+        (json!({"any": ["s", "raw"]}), "could claim the same credential"),
+        // Without a scheme the whole header is a secret, and every token is a bad one.
+        (json!({"any": ["a", "raw"]}), "could claim the same credential"),
         (json!({"any": ["a", {"provider": "a", "scopes": "x"}]}), "write one member with any_of"),
         (json!({"any": ["a", {"provider": "k", "optional": true}]}), "optional: "),
         (json!({"provider": "a", "optional": true, "scopes": "x"}), "optional: "),

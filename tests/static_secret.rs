@@ -111,10 +111,15 @@ fn one_secret_opens_and_nothing_else_does() {
         "Bearer: my-secure-token",
         "Bearer:my-secure-token",
         "Bearer my-secure-token my-secure-token",
-        "Bearer my-secure-token, Bearer my-secure-token",
         "Bearer my-secure-token\tx",
     ] {
         other_cases.push(refused(bad, 401, "credential_malformed"));
+    }
+    // What two headers become when somebody joins them.
+    for joined in
+        ["Bearer my-secure-token, Bearer my-secure-token", "Bearer x,bearer my-secure-token", "Basic eDp5, Bearer my-secure-token"]
+    {
+        other_cases.push(refused(joined, 400, "credential_ambiguous"));
     }
     for absent in ["Bearermy-secure-token", "Bearer_ my-secure-token", "XBearer my-secure-token", "Bearers my-secure-token"] {
         other_cases.push(refused(absent, 401, "credential_missing"));
@@ -133,6 +138,7 @@ fn bytes_bounds_and_repetitions_do_no_harm() {
     let stage = Stage::new()
         .config(json!({"providers": {"partners": {"static_secret": {"callers": [
             {"id": "plain", "secrets": [{"sha256": digest(SECRET)}]},
+            {"id": "comma", "secrets": [{"sha256": digest("a,b,Bearer")}]},
             {"id": "long", "secrets": [{"sha256": digest(&long)}]},
             {"id": "too-long", "secrets": [{"sha256": digest(&too_long)}]},
             {"id": "binary", "secrets": [{"sha256": digest(binary)}]},
@@ -151,6 +157,7 @@ fn bytes_bounds_and_repetitions_do_no_harm() {
     let non_utf8 = [b"Bearer ".as_slice(), binary].concat();
     stage.check([
         good("long").bearer(&long),
+        good("comma").bearer("a,b,Bearer").named("a comma in a secret"),
         refused(format!("Bearer {too_long}"), 401, "credential_too_large"),
         refused(format!("Bearer {}", "l".repeat(40_000)), 401, "credential_too_large"),
         // Bytes that are no UTF-8, in the secret and beside it.
@@ -298,7 +305,13 @@ fn other_places_and_what_is_left_of_them() {
             .named("another scheme is absence, and removed"),
         bad(Case::get("/x").bearer("junk").header("x-api-key", "alice-secret"), 401, "secret_unknown"),
         bad(Case::get("/x?access_token=alice-secret").header("x-api-key", "junk"), 401, "secret_unknown").access("path", "/x"),
+        good(Case::get("/x").header("x-api-key", "alice-secret").header("x_api_key", "junk").header("X.API.Key", "junk"), "alice")
+            .upstream_absent("x_api_key")
+            .upstream_absent("x.api.key")
+            .named("what some upstreams take for the same name"),
+        bad(Case::get("/x").header("x_api_key", "alice-secret"), 401, "credential_missing"),
         // The query.
+        good(Case::get("http://api.test/x?access_token=alice-secret&a=1"), "alice").upstream_path("/x?a=1").access("path", "/x?a=1"),
         good(Case::get("/x?access_token=alice-secret"), "alice").upstream_path("/x").access("path", "/x"),
         good(Case::get("/x?a=1&access_token=alice-secret&b=%20"), "alice").upstream_path("/x?a=1&b=%20").access("path", "/x?a=1&b=%20"),
         good(Case::get("/x?access_token=bob+secret%2b%26"), "bob").upstream_path("/x").access("path", "/x"),
