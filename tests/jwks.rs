@@ -1,5 +1,14 @@
 //! Key sets from the network, on a real Envoy: they come, they change, they fail, and requests wait for them.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test that can't go on fails"
+)]
+
 use portcullis_harness::{
     Algorithm, Answer, Case, ClientError, DIRECTORY, IdentityProvider, Jws, Key, PATIENCE, Plugin, Request, Response, RunningStage, Stage,
     Upstream, jwks, mint, now, poll, to_yaml,
@@ -425,8 +434,8 @@ fn failures_leave_the_last_good_set_in_force() {
         let wanted: Vec<String> = outcomes.iter().map(|outcome| metric(&format!("fetch.{}.{outcome}", name(number)))).collect();
         stats.iter().filter(|(name, _)| wanted.contains(name)).map(|(_, count)| count).sum()
     };
-    for number in 0..failures.len() {
-        assert_eq!(ask(number, &first), 200, "{}", failures[number].0);
+    for (number, (what, ..)) in failures.iter().enumerate() {
+        assert_eq!(ask(number, &first), 200, "{what}");
     }
     *served.lock().expect("no panic") = Some(failures.iter().map(|(_, answer, ..)| answer.clone()).collect());
     let mut wrong = Vec::new();

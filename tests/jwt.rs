@@ -1,5 +1,14 @@
 //! JSON Web Tokens on a real Envoy: what passes, and every way that is known to make what must not pass.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test that can't go on fails"
+)]
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_harness::{
@@ -75,7 +84,7 @@ fn refused(path: &str, token: &str, reason: &str) -> Case {
     Case::get(path).bearer(token).expect(401).reason(reason).access("verdict", Value::Null).access("authorization", Value::Null)
 }
 
-/// No piece of these tokens' signatures, and nothing of these texts, is in Envoy's logs.
+/// No token, and none of these texts, is in Envoy's logs.
 fn assert_unseen(stage: &RunningStage, texts: &[&str]) {
     let places = [("Envoy's log", stage.envoy.log().text()), ("the access log", stage.envoy.access_log().text())];
     for (place, log) in places {
@@ -104,7 +113,7 @@ fn every_algorithm_verifies_what_its_key_signed() {
     let mut providers = json!({
         "object": named(json!({"jwks": set})),
         "text": named(json!({"jwks": set.to_string()})),
-        "text-env": {"jwt": {"keys": {"jwks": set.to_string()}, "issuers": "any", "audiences": "any"}},
+        "text-any": {"jwt": {"keys": {"jwks": set.to_string()}, "issuers": "any", "audiences": "any"}},
         "only": {"jwt": {"keys": {"jwks": set}, "issuers": [ISSUER], "audiences": ["api"], "algorithms": ["RS256", "EdDSA"]}},
         "kid": {"jwt": {"keys": {"jwks": set}, "issuers": [ISSUER], "audiences": ["api"], "require_kid": true}},
         "big": named(json!({"jwks": {"keys": [without(&Key::rsa(Algorithm::RS256, RsaBits::B4096).jwk(), &["alg"])]}})),
@@ -140,7 +149,7 @@ fn every_algorithm_verifies_what_its_key_signed() {
         let kid = key.kid().expect("fixed keys have one");
         let token = mint(key, claims(json!({})));
         let by_other = mint(&Key::fixed(algorithm, 2).with_kid(kid), claims(json!({})));
-        for path in ["/object", "/text", "/text-env", "/kid"] {
+        for path in ["/object", "/text", "/text-any", "/kid"] {
             cases.push(passes(path, &token).access("credential", kid).upstream("x-auth-subject", "alice").named(format!("{algorithm}")));
             cases.push(refused(path, &by_other, "signature_invalid").named(format!("{algorithm} by another key")));
         }
@@ -234,7 +243,6 @@ fn plus_group_order(scalar: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-#[allow(clippy::too_many_lines)]
 fn no_forged_token_passes() {
     let (rs, es, ed) = (Key::fixed(Algorithm::RS256, 1), Key::fixed(Algorithm::ES256, 1), Key::fixed(Algorithm::EdDSA, 1));
     let attacker = Key::fixed(Algorithm::RS256, 2).with_kid("attacker");
@@ -607,7 +615,6 @@ fn answer(response: &Response) -> String {
 }
 
 #[test]
-#[allow(clippy::too_many_lines)]
 fn claims_are_judged() {
     let providers = json!({
         "api": by_secret(json!({"audiences": ["api", "web"]})),
@@ -984,7 +991,6 @@ fn times_are_judged_to_the_second() {
 }
 
 #[test]
-#[allow(clippy::too_many_lines)]
 fn identities_and_conditions() {
     let mapping = json!({
         "scopes": [{"claim": "scope"}, {"claim": "scp"}, {"claim_path": ["ext", "permissions"]}],
@@ -1361,7 +1367,6 @@ fn mutated(token: &str, numbers: &mut Numbers) -> String {
 }
 
 /// Tokens by a key, by name.
-#[allow(clippy::too_many_lines)]
 fn corpus(key: &Key) -> Vec<(String, String)> {
     let header = json!({"alg": key.algorithm().name(), "typ": "JWT", "kid": key.kid()});
     let mut all = Vec::new();
