@@ -12,7 +12,7 @@
 //! | Envoy's configuration | [`Bootstrap`] with [`Plugin`], [`Configuration`], [`TlsListener`]; a shipped file: [`Example`] |
 //! | the service behind Envoy | [`Upstream`]; any other HTTP service: [`Server`]; what they answer: [`Answer`]; what they got: [`Received`] |
 //! | key sets, and their failures | [`IdentityProvider`] |
-//! | keys and tokens | [`Key`], [`mint`]; hostile tokens: [`Jws`] |
+//! | keys and tokens | [`Key`], [`mint`]; hostile tokens: [`Jws`]; another opinion of them: [`Oracle`] |
 //! | certificates | [`Authority`], [`Leaf`], [`Certificate`] |
 //! | requests one by one | [`Client`], [`Connection`], [`Request`], [`Response`], [`Tls`], [`WebSocket`] |
 //! | to wait for something | [`poll`], [`Envoy::wait_for_log`], [`Envoy::wait_for_stat`], [`IdentityProvider::wait_for_fetches`] |
@@ -58,6 +58,7 @@ mod http1;
 mod identity_provider;
 mod key;
 mod log;
+mod oracle;
 mod plugin;
 mod reaper;
 mod received;
@@ -85,6 +86,7 @@ pub use example::Example;
 pub use identity_provider::{IdentityProvider, JWKS_PATH};
 pub use key::{Algorithm, Key, RsaBits, jwks};
 pub use log::Log;
+pub use oracle::Oracle;
 pub use plugin::{Configuration, Plugin, built_wasm, portcullis_wasm};
 pub use received::Received;
 pub use request::{ClientError, HOST, Request, Response};
