@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build probe test lint run clean
+.PHONY: help tools build modules test lint run clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -25,12 +25,14 @@ build: ## build the module: target/wasm32-wasip1/release/portcullis.wasm
 	.ci/build-module portcullis
 	@printf '%s: %s bytes, %s gzipped\n' $(WASM) "$$(wc -c <$(WASM) | tr -d ' ')" "$$(gzip -9c $(WASM) | wc -c | tr -d ' ')"
 
-probe: ## build the module that the tests of signature verification run inside Envoy
+modules: ## build the modules that only tests load: one that asks Envoy for signatures, one that misbehaves
 	@.ci/install-rust
 	.ci/build-module portcullis-probe
+	.ci/build-module portcullis-broken
 
-test: tools build probe ## run all tests, those with a real Envoy among them
+test: tools build modules ## run all tests, those with a real Envoy among them
 	cargo test --locked --workspace
+	cargo test --locked --features native-shell --test fake_host
 
 lint: ## check format and lints, natively and for wasm32-wasip1
 	@.ci/install-rust
@@ -38,6 +40,8 @@ lint: ## check format and lints, natively and for wasm32-wasip1
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-probe -- -D warnings
+	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-broken -- -D warnings
+	cargo clippy --locked --features native-shell --test fake_host -- -D warnings
 
 run: tools build ## run Envoy with the filter, an upstream and an identity provider, and show what passes; ONCE=1: show and stop
 	ONCE=$(ONCE) cargo run --locked --quiet -p portcullis-harness --bin stage

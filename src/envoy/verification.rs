@@ -96,7 +96,7 @@ pub fn verify_signature(hash: &str, spki: &[u8], signature: &[u8], text: &[u8]) 
         encode_varint(u64::try_from(field.len()).ok()?, &mut arguments);
         arguments.extend_from_slice(field);
     }
-    let answer = abi::call("verify_signature", &arguments).ok()?;
+    let answer = abi::call("verify_signature", &arguments).ok().filter(|answer| !answer.is_empty())?;
     // VerifySignatureResult { result: true }, and nothing else: a refusal is a success of the call, with an error in field 2.
     Some(answer == [0x08, 0x01])
 }

@@ -6,12 +6,11 @@
 #![cfg(target_os = "wasi")]
 #![allow(missing_docs, unsafe_code)] // The entry point's macro defines an exported symbol without a comment.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Instant;
 
 use portcullis::envoy::verification::{Host, ask, verify_signature};
-use portcullis::keys::{Alg, PublicKey};
+use portcullis::keys::{Alg, AlgSet, PublicKey};
 use portcullis::signature::{Module, Verify};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -69,7 +68,7 @@ fn judge(vector: &Value) -> Option<Value> {
     let alg = Alg::from_name(vector.get("alg")?.as_str()?)?;
     let signature = unhex(vector.get("signature")?.as_str()?)?;
     let mut report = json!({"name": vector.get("name")?, "alg": alg.name(), "valid": vector.get("valid")?});
-    match PublicKey::from_jwk(vector.get("jwk")?.as_object()?, &BTreeSet::from(Alg::ALL)) {
+    match PublicKey::from_jwk(vector.get("jwk")?.as_object()?, AlgSet::from(Alg::ALL)) {
         Ok(key) => {
             let start = Instant::now();
             report["host"] = ask(alg, &key, text, &signature).into();
