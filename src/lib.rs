@@ -25,7 +25,6 @@ pub mod time;
 
 /// The module's entry. Not in the library that other modules link: each has its own.
 #[cfg(all(target_os = "wasi", feature = "module"))]
-#[expect(missing_docs, reason = "the macro makes an undocumented function")]
 mod entry {
     proxy_wasm::main! {{ crate::envoy::start() }}
 }

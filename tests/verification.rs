@@ -12,7 +12,11 @@ fn host_and_module_agree_on_every_vector() {
     let configuration = Configuration::Text(VECTORS.to_owned());
     let stage = Stage::new().config(configuration).wasm(built_wasm("portcullis_probe")).without_guard().start();
     let report = stage.get("/").json();
-    assert_eq!(report["offers"], serde_json::json!(["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]), "what Envoy 1.40 is trusted with");
+    assert_eq!(
+        report["offers"],
+        serde_json::json!(["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]),
+        "what Envoy 1.40 is trusted with"
+    );
 
     let vectors = report["vectors"].as_array().expect("the probe answers with a list");
     let sent = serde_json::from_str::<Vec<Value>>(VECTORS).expect("the vectors are JSON");

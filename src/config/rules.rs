@@ -149,7 +149,7 @@ fn check_path(path: &str, paths: Paths) -> Result<(), &'static str> {
     } else if path.contains(['?', '#']) {
         Err("paths are matched without query and fragment; ? and # can't stand here")
     } else if path.contains('%') {
-        Err("paths are matched after unreserved characters are decoded, and nothing else can be named; % can't stand here")
+        Err("paths are matched after percent codes are decoded; write the character itself")
     } else if !path.bytes().all(|b| b.is_ascii_graphic()) || path.contains('\\') {
         Err("only visible ASCII without \\ can stand in a path")
     } else if path.split('/').any(|segment| matches!(segment, "." | "..")) {

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode;
 use super::Paths;
 use crate::refusal::RequestError;
 
-/// The path of a request target, as rules see it: without the query, encoded unreserved characters (RFC 3986, section 2.3) decoded, other percent codes in upper case.
+/// The path of a request target, as rules see it: without the query, percent codes decoded but for those that would mean something else, the rest in upper case.
 ///
 /// # Errors
 /// [`RequestError::Path`] for everything that servers are known to read in different ways.
@@ -52,7 +52,7 @@ fn decode(path: &[u8]) -> Result<Cow<'_, [u8]>, RequestError> {
             b'%' if percent_code(rest).is_some() => return Err(RequestError::Path("encoded twice")),
             // A server that splits parameters off after decoding sees this one, too.
             b';' => decoded.push(b';'),
-            _ if is_unreserved(code) => decoded.push(code),
+            _ if means_itself(code) => decoded.push(code),
             0..=0x1f | 0x7f => return Err(RequestError::Path("an encoded control character")),
             b'\\' => return Err(RequestError::Path("an encoded backslash")),
             _ => decoded.extend_from_slice(format!("%{code:02X}").as_bytes()),
@@ -82,8 +82,10 @@ fn percent_code(text: &[u8]) -> Option<(u8, &[u8])> {
     Some((u8::try_from(code).ok()?, rest))
 }
 
-const fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+/// Encoded or not, servers take it for the same character of a segment: everything visible but what ends a segment, a path or a code. That is more than
+/// RFC 3986, section 2.3, calls unreserved: `/keys%3Arotate` and `/keys:rotate` are one route to every router.
+const fn means_itself(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'%' | b'/' | b'?' | b'#' | b'\\')
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -226,6 +228,9 @@ mod tests {
             ("/%7euser", "/~user"),
             ("/a%20b%e4", "/a%20b%E4"),
             ("/100%25", "/100%25"),
+            ("/keys%3Arotate/%40me/%21%24%26%27%28%29%2a%2b%2c%3d", "/keys:rotate/@me/!$&'()*+,="),
+            ("/%3c%7B%7c%5B", "/<{|["),
+            ("/a%3fb%23c", "/a%3Fb%23c"),
             ("/a/", "/a/"),
             ("/...", "/..."),
             ("/.well-known", "/.well-known"),

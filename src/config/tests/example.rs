@@ -209,10 +209,7 @@ fn the_shortest_configurations() {
         "upstream": {"headers": {}},
     }));
     let Kind::Jwt { jwt, .. } = &policy.providers[0].kind else { panic!() };
-    assert_eq!(
-        (jwt.algorithms, jwt.clock_skew, jwt.max_future),
-        ([Alg::HS256].into(), Duration::from_secs(60), Duration::from_secs(60))
-    );
+    assert_eq!((jwt.algorithms, jwt.clock_skew, jwt.max_future), ([Alg::HS256].into(), Duration::from_secs(60), Duration::from_secs(60)));
     assert!(policy.providers[0].upstream.headers.is_empty() && jwt.required_claims.is_empty() && jwt.issuers.is_none());
 }
 

@@ -1,0 +1,51 @@
+//! What README.md says, tried.
+
+use portcullis_harness::{Algorithm, Case, IdentityProvider, Key, Stage, now, workspace};
+use serde_json::json;
+
+/// The SHA-256 of `my-secure-token`, in base64.
+const DIGEST: &str = "S7PhOYRVu0t6nC6a9jthgm3ZV3D664BAJZK4jM3+DT4=";
+
+#[test]
+fn its_configuration_does_what_it_says() {
+    let identity_provider = IdentityProvider::with_keys([Key::fixed(Algorithm::Es256, 1)]);
+    let claims = |tenant: &str| json!({"iss": "https://idp.example", "aud": "api", "sub": "alice", "scope": "tenants/read", "tenant": tenant, "exp": now(60)});
+    let (token, other) = (identity_provider.token(claims("a")), identity_provider.token(claims("b")));
+    // The identity provider of the tests speaks plain HTTP.
+    let configuration = block("yaml")
+        .replace("cluster: idp}", "cluster: idp, insecure_http: true}")
+        .replace("https://idp.example/.well", "http://idp.example/.well");
+    let stage = Stage::new().config(configuration.as_str()).env("BILLING_SHA256", DIGEST).identity_provider(identity_provider).start();
+    stage.check([
+        Case::get("/healthz").expect(200),
+        Case::get("/tenants/a/x").bearer(&token).expect(200).upstream("x-auth-subject", "alice").upstream_absent("authorization"),
+        Case::get("/tenants/a/x").bearer(&other).expect(401).reason("claim_mismatch"),
+        Case::get("/reports").bearer("my-secure-token").expect(200).upstream("x-auth-roles", "reader"),
+        Case::get("/reports").bearer(&token).expect(200),
+        Case::post("/reports", "").bearer(&token).expect(405).reason("method_not_allowed"),
+        Case::get("/payments").bearer(&token).expect(401).reason("certificate_missing"),
+        Case::get("/").bearer(&token).expect(403).reason("no_rule"),
+    ]);
+}
+
+#[test]
+fn its_links_lead_somewhere() {
+    let readme = text();
+    let links: Vec<&str> =
+        readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")).collect();
+    assert!(links.len() > 4, "{links:?}");
+    for link in links {
+        assert!(workspace().join(link).exists(), "{link}");
+    }
+}
+
+fn text() -> String {
+    std::fs::read_to_string(workspace().join("README.md")).expect("there is a README.md")
+}
+
+/// The first block of this language.
+fn block(language: &str) -> String {
+    let readme = text();
+    let start = readme.split(&format!("```{language}\n")).nth(1).expect("there is such a block");
+    start.split("```").next().unwrap_or_default().to_owned()
+}
