@@ -26,8 +26,8 @@ rules:
     require: kept
   - require: partners
 ";
-const SECRET: &str = "a secret of sixty-four octets, which is more than enough for all";
-const DIGEST: &str = "3c4f5444d5676f86fdd62519eaa1608fc4a9421b8f0a53e184026824bd4ecfdc";
+const SECRET: &str = "a-secret-of-sixty-four-octets-which-is-more-than-enough-for-all";
+const DIGEST: &str = "bc19487dc16595fd1ee44ed63588f82b89f70c2885ec2460c5831f77e255d271";
 
 /// A module that does as it is told.
 fn broken(name: &str, orders: &str) -> Plugin {
