@@ -639,6 +639,11 @@ fn the_connection_is_for_the_host() {
     let mut connection = stage.tls_client(members.with(&a)).connect().expect("a connection");
     connection.write(b"GET https://b.test/api/v1/info HTTP/1.1\r\nHost: api.test\r\n\r\n").expect("open");
     assert_eq!(connection.response().expect("a response").status, 421);
+    // A second host beside HTTP/2's own: the service sees none that the connection isn't for.
+    let twice = Request::get(info).header("host", "b.test");
+    let response = stage.tls_client(members.with(&a)).http2().try_send(&twice);
+    let passed = response.is_ok_and(|response| response.status == 200);
+    assert!(!passed || stage.upstream.last().header_values("host") == ["api.test"], "{:?}", stage.upstream.last());
     // One connection, several hosts: each request is judged.
     for client in [stage.tls_client(members.with(&a)), stage.tls_client(members.with(&a)).http2()] {
         let mut connection = client.connect().expect("a connection");

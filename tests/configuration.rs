@@ -289,7 +289,8 @@ fn all_faults_in_one_go() {
         ("upstream.headers.host", ""),
     ];
     // Envoy doesn't start, and says why.
-    let stage = Stage::new().plugin(Plugin::new(Configuration::Text(bad.to_string())).host_env("BAD").host_env("SHORT"));
+    let stage =
+        Stage::new().plugin(Plugin::new(Configuration::Text(bad.to_string())).host_env("NOT_SET").host_env("BAD").host_env("SHORT"));
     let failure = stage.launch(|launch| launch.env("BAD", "hunter2").env("SHORT", "c2hvcnQ=")).try_start().err().expect("Envoy refuses it");
     assert!(failure.exit.is_some_and(|status| !status.success()), "{failure}");
     let by_text = faults_in(&failure.log);

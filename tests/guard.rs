@@ -121,6 +121,20 @@ fn without_a_plugin_nobody_passes() {
     assert_eq!(stage.upstream.count(), 0);
 }
 
+/// Envoy's own filter that sets filter state, to what this header says.
+fn native(header: &str, read_only: bool) -> Value {
+    json!({"name": header, "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
+        "on_request_headers": [{
+            "object_key": "wasm.portcullis.verdict",
+            "factory_key": "envoy.string",
+            "format_string": {"text_format_source": {"inline_string": format!("%REQ({header})%")}, "omit_empty_values": true},
+            "skip_if_empty": true,
+            "read_only": read_only,
+        }],
+    }})
+}
+
 /// Envoy with the filter, and neighbours before and after it that meddle when a header asks for it.
 fn meddlers() -> RunningStage {
     let filter = Plugin::new(CONFIG).host_env("DIGEST");
@@ -139,6 +153,8 @@ fn meddlers() -> RunningStage {
                 .filter_before(broken("connection", "declare mutable connection\n when x-connection verdict allow").filter())
                 .filter_before(broken("traps", "when x-trap trap").filter())
                 .filter_before(broken("forger", "when x-forge set x-auth-subject root\n when x-second add x-kept other").filter())
+                .filter_before(native("x-native-readonly", true))
+                .filter_before(native("x-native-mutable", false))
                 .filter_after(on_some_routes(&second))
                 .filter_after(broken("last", "declare mutable\n when x-last verdict deny").filter())
                 .filter_after(broken("last-undeclared", "when x-last-undeclared verdict deny").filter())
@@ -167,6 +183,17 @@ fn the_verdict_is_the_filters_alone() {
         Case::get("/open").named("anyone").expect(200).access("verdict", "allow").upstream_absent("x-auth-subject"),
     ]);
     let mut cases = Vec::new();
+    // Envoy's own filters write other objects than a plugin does; that lets nobody in either.
+    for header in ["x-native-readonly", "x-native-mutable"] {
+        for value in ["allow", "deny"] {
+            let named = |case: Case, what: &str| case.named(format!("{header}: {value}, {what}")).header(header, value);
+            cases.extend([
+                named(Case::get("/"), "no credential").not_upstream(),
+                named(Case::get("/").bearer("wrong"), "a bad one").not_upstream(),
+                named(Case::get("/").bearer("wrong"), "a bad one, HTTP/2").http2().not_upstream(),
+            ]);
+        }
+    }
     for first in ["readonly", "mutable", "undeclared", "other", "request"] {
         let header = format!("x-{first}");
         for (what, case) in [("no credential", Case::get("/")), ("a good one", Case::new(good("/"))), ("anyone", Case::get("/open"))] {
