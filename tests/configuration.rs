@@ -421,23 +421,60 @@ fn what_is_for_later_is_refused_by_name() {
     );
 }
 
+/// The filter as a resource of ECDS.
+fn ecds(plugin: &Plugin) -> String {
+    let mut filter = plugin.filter();
+    filter["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
+    to_yaml(&json!({"version_info": "1", "resources": [filter]}))
+}
+
+/// An Envoy that gets its filter by ECDS, from a file that [`Envoy::replace_file`](portcullis_harness::Envoy) replaces.
+fn by_ecds(first: &Plugin) -> Stage {
+    let discovered = json!({"name": "portcullis", "config_discovery": {
+        "config_source": {"path_config_source": {"path": "{{directory}}/ecds.yaml"}},
+        "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+    }});
+    Stage::new().bootstrap(|bootstrap| bootstrap.filter_before(discovered)).launch(|launch| launch.file("ecds.yaml", &ecds(first)))
+}
+
+/// Counts the configurations that ECDS refused.
+const REFUSED_BY_ECDS: &str = "extension_config_discovery.http_filter.portcullis.config_fail";
+
 #[test]
 fn nothing_and_nonsense_are_refused() {
     let belongs = "the configuration is empty; it belongs into `configuration`";
     let deep = format!("{}{}", "{\"a\":".repeat(5000), "}".repeat(5000));
-    for (what, form, says) in [
+    let nonsense = [
         ("none at all", Configuration::Absent, belongs),
         ("an empty Struct", Configuration::Struct(json!({})), belongs),
+        ("blanks", Configuration::Text(" \n\t".into()), belongs),
         ("an empty object", Configuration::Text("{}".into()), "providers: missing"),
         ("YAML in a StringValue", Configuration::Text("providers: {}\n".into()), "YAML"),
+        ("a list", Configuration::Text("[1]".into()), "no JSON object"),
+        ("cut", Configuration::Text("{\"providers\": {".into()), "JSON"),
         ("twice the same member", Configuration::Text("{\"providers\": {}, \"providers\": {}}".into()), "providers"),
         ("no end of depth", Configuration::Text(deep), "JSON"),
         ("bytes", Configuration::Bytes((0..=255).rev().collect()), "neither JSON nor a google.protobuf.Struct"),
-    ] {
-        let (faults, log) = faults_of(Plugin::new(form));
-        assert!(faults.len() == 1 && faults[0].contains(says), "{what}: {faults:#?}");
-        assert!(!log.contains("panicked"), "{what}: {log}");
+        ("a Struct, almost", Configuration::Bytes(vec![0x0a, 0x05, 0x0a, 0x01, b'a', 0x12, 0x00, 0xff]), "neither JSON nor"),
+    ];
+    // Envoy doesn't start without.
+    let (faults, log) = faults_of(Plugin::new(Configuration::Absent));
+    assert!(faults.len() == 1 && faults[0].contains(belongs), "{log}");
+    // One that runs refuses the rest, too, and goes on with what it has.
+    let stage = by_ecds(&only(SECRET)).start();
+    for (number, (what, form, says)) in (1..).zip(nonsense) {
+        stage.envoy.replace_file("ecds.yaml", &ecds(&Plugin::new(form)));
+        stage.envoy.wait_for_stat(REFUSED_BY_ECDS, number);
+        let said = || faults_in(&stage.envoy.log().text());
+        let told = usize::try_from(number).expect("a small number");
+        poll(PATIENCE, || (said().len() >= told).then_some(())).unwrap_or_else(|| panic!("{what}: nothing is said"));
+        let said = said();
+        assert!(said.len() == told && said[told - 1].contains(says), "{what}: {said:#?}");
+        assert_eq!((status(&stage.client(), SECRET), status(&stage.client(), OTHER)), (200, 401), "{what}");
     }
+    assert_eq!(stage.envoy.log().lines_with("panicked"), Vec::<String>::new());
+    stage.envoy.replace_file("ecds.yaml", &ecds(&only(OTHER)));
+    poll(PATIENCE, || (status(&stage.client(), OTHER) == 200).then_some(())).expect("a good one takes over");
 }
 
 /// What serves under load: callers of the policy before, of the one after, and of none, each over a connection of its own
@@ -534,22 +571,9 @@ fn reload(stage: &RunningStage, client: &Client, replace: impl Fn(Plugin), rejec
 
 #[test]
 fn a_new_policy_by_ecds_takes_over_on_open_connections() {
-    let resource = |plugin: Plugin| {
-        let mut filter = plugin.filter();
-        filter["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
-        to_yaml(&json!({"version_info": "1", "resources": [filter]}))
-    };
-    let discovered = json!({"name": "portcullis", "config_discovery": {
-        "config_source": {"path_config_source": {"path": "{{directory}}/ecds.yaml"}},
-        "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-    }});
-    let stage = Stage::new()
-        .concurrency(2)
-        .bootstrap(|bootstrap| bootstrap.filter_before(discovered))
-        .launch(|launch| launch.file("ecds.yaml", &resource(only(SECRET))))
-        .start();
-    let replace = |plugin| stage.envoy.replace_file("ecds.yaml", &resource(plugin));
-    let seen = reload(&stage, &stage.client(), replace, "extension_config_discovery.http_filter.portcullis.config_fail");
+    let stage = by_ecds(&only(SECRET)).concurrency(2).start();
+    let replace = |plugin: Plugin| stage.envoy.replace_file("ecds.yaml", &ecds(&plugin));
+    let seen = reload(&stage, &stage.client(), replace, REFUSED_BY_ECDS);
     for (secret, keep, seen) in &seen {
         let expected = match *secret {
             Some(SECRET) => vec![200, 401],
