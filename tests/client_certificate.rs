@@ -506,7 +506,10 @@ fn only_what_this_handshake_verified_counts() {
         to("untrusted.test", &rogue).named("ACCEPT_UNTRUSTED, another CA").expect(401).reason("certificate_unverified"),
         to("untrusted.test", &rogue).named("likewise, HTTP/2").http2().expect(401).reason("certificate_unverified"),
         to("untrusted.test", &expired).named("ACCEPT_UNTRUSTED, expired").expect(401).reason("certificate_unverified"),
-        to("untrusted.test", &good.clone().alone()).named("ACCEPT_UNTRUSTED, no intermediate").expect(401).reason("certificate_unverified"),
+        to("untrusted.test", &scheme.issue(leaf()).alone())
+            .named("ACCEPT_UNTRUSTED, no intermediate")
+            .expect(401)
+            .reason("certificate_unverified"),
         to("untrusted.test", &good).named("ACCEPT_UNTRUSTED, good again").expect(200),
         to("expired.test", &expired).named("allow_expired_certificate, expired").expect(401).reason("certificate_expired"),
         to("expired.test", &early).named("allow_expired_certificate, not valid yet").expect(401).reason("certificate_expired"),
