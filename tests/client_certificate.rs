@@ -483,6 +483,8 @@ fn nobody_is_locked_out_by_what_stands_beside() {
         .check(cases.map(|(what, leaf)| {
             members.case("/anywhere", &scheme.issue(leaf)).named(what).expect(200).upstream("x-auth-subject", "alice")
         }));
+    let large = scheme.issue(leaf().extension("1.2.3.4.5", der_octets(&[7; 30_000])));
+    stage.check([members.case("/api/v1/info", &large).named("30 KB, and all of it goes upstream").expect(200)]);
     // Beyond all measure: refused, and the filter lives on.
     let vast = scheme.issue((0..3000).fold(leaf(), |leaf, number| leaf.extension(&format!("1.2.3.{number}"), Vec::new())));
     if let Ok(response) = stage.tls_client(members.with(&vast)).try_send(&Request::get("/anywhere")) {

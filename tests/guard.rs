@@ -152,7 +152,13 @@ fn meddlers() -> RunningStage {
                 .filter_before(broken("request", "declare readonly request\n when x-request verdict allow").filter())
                 .filter_before(broken("connection", "declare mutable connection\n when x-connection verdict allow").filter())
                 .filter_before(broken("traps", "when x-trap trap").filter())
-                .filter_before(broken("forger", "when x-forge set x-auth-subject root\n when x-second add x-kept other").filter())
+                .filter_before(
+                    broken(
+                        "forger",
+                        "when x-forge set x-auth-subject root\n when x-second add x-kept other\n when x-take remove authorization",
+                    )
+                    .filter(),
+                )
                 .filter_before(native("x-native-readonly", true))
                 .filter_before(native("x-native-mutable", false))
                 .filter_after(on_some_routes(&second))
@@ -216,6 +222,8 @@ fn the_verdict_is_the_filters_alone() {
         Case::get("/").named("set after, without credential").header("x-last", "1").expect(401).reason("credential_missing"),
         upstream_sees(Case::new(good("/")).named("a neighbour sets an identity header").header("x-forge", "1")),
         Case::get("/open").named("likewise, anyone").header("x-forge", "1").expect(200).upstream_absent("x-auth-subject"),
+        Case::new(good("/")).named("a neighbour takes the credential").header("x-take", "1").expect(401).reason("credential_missing"),
+        Case::get("/").named("a client header").header("wasm.portcullis.verdict", "allow").expect(401).reason("credential_missing"),
         Case::get("/kept")
             .named("a neighbour adds a second credential")
             .header("x-kept", SECRET)
