@@ -1,5 +1,5 @@
 //! Client certificates, over real TLS: who members are, what they may do, and what everybody else tries.
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
 use portcullis_harness::{
     Authority, Case, Certificate, Client, Leaf, Request, RunningStage, Stage, Tls, TlsListener, der_octets, der_utf8, der_utf8_sequence,
@@ -292,7 +292,8 @@ fn icebreaker_one() {
     let longer = format!("{READER}s");
     let joined = format!("{REPORTER},{READER}");
     let padded = format!(" {READER}");
-    let almost = [&READER[..READER.len() - 1], &READER[1..], &longer, &upper, &with_slash, &with_nul, &nul_and_more, &joined, &padded, ""];
+    let (cut, beheaded) = (READER.trim_end_matches('r'), READER.trim_start_matches('h'));
+    let almost = [cut, beheaded, &longer, &upper, &with_slash, &with_nul, &nul_and_more, &joined, &padded, ""];
     stage.check(almost.map(|role| {
         let case = members.case(supply, &scheme.with_roles(&[role])).named(format!("the role {role:?}"));
         detail(case, &no_role).reason("role_missing")

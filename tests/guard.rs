@@ -3,7 +3,7 @@
 //!
 //! The plugins that go wrong are `tests/broken`. Requests below `/NAME/unguarded` reach the upstream without the guard:
 //! they show that the attack is real, so that the guard's 403 means something.
-#![allow(clippy::expect_used, reason = "helpers of tests")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use portcullis_harness::{Answer, Bootstrap, Case, Configuration, PATIENCE, Plugin, Request, RunningStage, Stage, built_wasm, poll};
 use serde_json::{Map, Value, json};
