@@ -496,7 +496,7 @@ impl Load<'_> {
             let mut connection = kept.take().unwrap_or_else(|| self.client.connect().expect("a connection"));
             let status = connection.send(&request).expect("no request is lost").status;
             match seen.last_mut() {
-                Some((last, count)) if *last == status => *count += 1,
+                Some((last, count)) if *last == status => *count = count.saturating_add(1),
                 _ => seen.push((status, 1)),
             }
             kept = keep.then_some(connection);
