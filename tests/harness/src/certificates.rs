@@ -267,6 +267,13 @@ impl Certificate {
         std::iter::once(&self.der).chain(&self.above).map(|der| pem(der)).collect()
     }
 
+    /// The same without the certificates above it: what a client shows that was set up badly.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.above.clear();
+        self
+    }
+
     /// The private key in PEM (PKCS#8).
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
