@@ -107,7 +107,8 @@ fn header_value(header: &UpstreamHeader, identity: &Identity) -> Result<Option<V
     if let Source::Value(constant) = &header.source {
         return Ok(Some([header.prefix.as_bytes(), constant.0.as_bytes()].concat()));
     }
-    let values: Vec<Cow<'_, str>> = values(&header.source, identity).into_iter().filter(|v| !v.is_empty()).collect();
+    let mut values = values(&header.source, identity).ok_or_else(|| fault(AnnotationFault::Unprintable))?;
+    values.retain(|value| !value.is_empty());
     if header.single && values.len() > 1 {
         return Err(fault(AnnotationFault::Several));
     }
@@ -116,7 +117,7 @@ fn header_value(header: &UpstreamHeader, identity: &Identity) -> Result<Option<V
         if index > 0 {
             line.push(',');
         }
-        if header.percent_encode && *value != *"\0" {
+        if header.percent_encode {
             line.extend(utf8_percent_encode(value, ENCODED));
         } else if can_stand_in_header(value) || matches!(header.source, Source::CertificatePem) {
             line.push_str(value);
@@ -132,26 +133,22 @@ fn can_stand_in_header(value: &str) -> bool {
     value.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b',') && value.trim_ascii().len() == value.len()
 }
 
-fn values<'a>(source: &Source, identity: &'a Identity) -> Vec<Cow<'a, str>> {
+/// What a header is made of; `None` when a claim has no spelling of its own.
+fn values<'a>(source: &Source, identity: &'a Identity) -> Option<Vec<Cow<'a, str>>> {
     let strings = |list: &'a Option<Vec<String>>| list.iter().flatten().map(|s| Cow::Borrowed(s.as_str())).collect();
-    match source {
+    Some(match source {
         Source::Provider => vec![Cow::Borrowed(&identity.provider)],
         Source::Subject => identity.subject.iter().map(|s| Cow::Borrowed(s.as_str())).collect(),
         Source::Roles => strings(&identity.roles),
         Source::Scopes => strings(&identity.scopes),
         Source::Claim(path) => match identity.token.as_ref().and_then(|token| claim(&token.claims, path)) {
             None => Vec::new(),
-            Some(Value::Array(elements)) => elements.iter().map(text).collect(),
-            Some(single) => vec![text(single)],
+            Some(Value::Array(elements)) => elements.iter().map(scalar).collect::<Option<_>>()?,
+            Some(single) => vec![scalar(single)?],
         },
         Source::Attribute(name) => identity.attribute(name).map(Cow::Borrowed).into_iter().collect(),
         Source::CertificatePem => identity.certificate.iter().map(|c| Cow::Owned(c.percent_encoded_pem())).collect(),
         // Written as it is, by the caller.
         Source::Value(_) => Vec::new(),
-    }
-}
-
-/// What has no spelling of its own becomes what no header can carry.
-fn text(value: &Value) -> Cow<'_, str> {
-    scalar(value).unwrap_or(Cow::Borrowed("\0"))
+    })
 }

@@ -151,6 +151,8 @@ reasons! {
     /// Early data can't carry this method.
     EarlyData = "early_data", TooEarly;
 
+    /// The method is not in upper case.
+    MethodInvalid = "method_invalid", BadRequest;
     /// The path can't be read in one way only.
     PathInvalid = "path_invalid", BadRequest;
     /// The host is missing, doubled or not a host.

@@ -116,6 +116,8 @@ pub enum RequestError {
     Denied,
     /// Rules name the path for these methods only.
     Method(Vec<Arc<str>>),
+    /// The method has lower-case letters; methods are told apart by case (RFC 9110, section 9.1), and some servers don't.
+    MethodSpelling,
     /// No rule names this upgrade, or CONNECT.
     Upgrade,
     /// `Early-Data: 1` with an unsafe method.
@@ -136,6 +138,7 @@ impl RequestError {
             Self::NoRule => Reason::NoRule,
             Self::Denied => Reason::Denied,
             Self::Method(_) => Reason::MethodNotAllowed,
+            Self::MethodSpelling => Reason::MethodInvalid,
             Self::Upgrade => Reason::UpgradeRefused,
             Self::EarlyData => Reason::EarlyData,
             Self::Path(_) => Reason::PathInvalid,

@@ -608,3 +608,81 @@ fn a_new_policy_has_nothing_of_another_ones_keys() {
     assert_eq!((ask(&token(&es(2))), ask(&good)), (200, 401));
     assert_alive(&stage);
 }
+
+/// Envoy carries out the answers of one callback one inside the other: too many at once overrun the stack, and the VM is gone.
+#[test]
+fn a_crowd_that_waits_is_answered_and_the_worker_lives() {
+    let identity_provider = IdentityProvider::start();
+    identity_provider.delay(Duration::from_secs(3));
+    let claims = json!({"iss": "https://idp.test", "aud": "api", "sub": "alice", "exp": now(600)});
+    let good = identity_provider.token(claims);
+    let forged = format!("{}.{}", good.rsplit_once('.').expect("a token has three parts").0, "A".repeat(86));
+    let stage = Stage::new()
+        .config(
+            "
+providers:
+  users:
+    jwt:
+      keys: {jwks_uri: http://idp.test/.well-known/jwks.json, cluster: idp, insecure_http: true, wait: 20s, timeout: 10s}
+      issuers: [https://idp.test]
+      audiences: [api]
+",
+        )
+        .identity_provider(identity_provider)
+        .start();
+    let client = stage.client().patience(Duration::from_secs(30));
+    let mut crowd: Vec<(bool, portcullis_harness::Connection)> = Vec::new();
+    for number in 0..700 {
+        let is_good = number % 7 == 0;
+        let mut connection = client.connect().expect("Envoy listens");
+        let request = Request::get("/").bearer(if is_good { &good } else { &forged });
+        connection.write(&request.to_http1()).expect("Envoy reads");
+        crowd.push((is_good, connection));
+    }
+    for (is_good, mut connection) in crowd {
+        let response = connection.response().expect("everybody is answered");
+        assert_eq!(response.status, if is_good { 200 } else { 401 });
+    }
+    assert_eq!(stage.envoy.stat("wasm.portcullis.vm_reload").unwrap_or_default(), 0);
+}
+
+/// Every request that waits asks for a tick, and none may put it off.
+#[test]
+fn requests_that_keep_coming_do_not_stop_the_clock() {
+    let identity_provider = IdentityProvider::start();
+    identity_provider.serve_instead(Answer::status(500));
+    let token = identity_provider.token(json!({"iss": "https://idp.test", "aud": "api", "sub": "alice", "exp": now(600)}));
+    let stage = Stage::new()
+        .config(
+            "
+providers:
+  users:
+    jwt:
+      keys: {jwks_uri: http://idp.test/.well-known/jwks.json, cluster: idp, insecure_http: true, wait: 1s}
+      issuers: [https://idp.test]
+      audiences: [api]
+",
+        )
+        .identity_provider(identity_provider)
+        .start();
+    let request = Request::get("/").bearer(&token);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let start = std::time::Instant::now();
+            (stage.client().patience(Duration::from_secs(20)).send(&request).status, start.elapsed())
+        });
+        let mut others = Vec::new();
+        while !first.is_finished() {
+            let mut connection = stage.client().connect().expect("Envoy listens");
+            connection.write(&request.to_http1()).expect("Envoy reads");
+            others.push(connection);
+            if others.len() > 150 {
+                others.remove(0);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let (status, waited) = first.join().expect("the first request is answered");
+        assert_eq!(status, 503);
+        assert!(waited < Duration::from_secs(4), "{waited:?} for a wait of one second");
+    });
+}

@@ -1,4 +1,5 @@
 //! What README.md says, tried.
+#![allow(clippy::expect_used, reason = "a test may end so")]
 
 use portcullis_harness::{Algorithm, Case, IdentityProvider, Key, Stage, now, workspace};
 use serde_json::json;
@@ -8,7 +9,7 @@ const DIGEST: &str = "S7PhOYRVu0t6nC6a9jthgm3ZV3D664BAJZK4jM3+DT4=";
 
 #[test]
 fn its_configuration_does_what_it_says() {
-    let identity_provider = IdentityProvider::with_keys([Key::fixed(Algorithm::Es256, 1)]);
+    let identity_provider = IdentityProvider::with_keys([Key::fixed(Algorithm::ES256, 1)]);
     let claims = |tenant: &str| json!({"iss": "https://idp.example", "aud": "api", "sub": "alice", "scope": "tenants/read", "tenant": tenant, "exp": now(60)});
     let (token, other) = (identity_provider.token(claims("a")), identity_provider.token(claims("b")));
     // The identity provider of the tests speaks plain HTTP.

@@ -91,11 +91,28 @@ fn test(node: Node<'_>, scalars: bool, cx: &mut Reader<'_>) -> Option<Test> {
             match name {
                 "all" => list(&form.all).map(Test::All),
                 "any" => list(&form.any).map(Test::Any),
-                "none" => list(&form.none).map(Test::None),
+                "none" => {
+                    let operands = list(&form.none)?;
+                    if scalars && operands.iter().any(looks_like_a_number) {
+                        cx.warn(node.at, format_args!("values are compared by type: 1 is not \"1\", and YAML turns some numbers into text; who has the other gets past this"));
+                    }
+                    Some(Test::None(operands))
+                }
                 _ => form.exists.get().map(|exists| Test::Exists(*exists)),
             }
         }
         _ => operand(node, scalars, cx).map(|operand| Test::All(vec![operand])),
+    }
+}
+
+fn looks_like_a_number(operand: &Operand) -> bool {
+    match operand {
+        Operand::Literal(Value::Number(_)) => true,
+        Operand::Literal(Value::String(text)) => {
+            text.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+                && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E' | b'_'))
+        }
+        _ => false,
     }
 }
 
@@ -243,6 +260,9 @@ impl Conditions<'_> {
         }
         conditions.append(&mut claims(self.claims, variables, &at.name("claims"), cx));
         let at = at.name("attributes");
+        if self.attributes.get().is_some_and(|Table(list)| list.is_empty()) {
+            cx.fault(&at, format_args!("empty: everyone would meet it"));
+        }
         for (attribute, test) in self.attributes.get().map(|Table(list)| list.as_slice()).unwrap_or_default() {
             let at = at.name(attribute);
             if !profile.yields_attribute(attribute) {
@@ -260,6 +280,9 @@ impl Conditions<'_> {
 /// Compiles conditions on claims.
 pub(super) fn claims(given: &Given<OneOrMany<ClaimTests>>, variables: Variables<'_>, at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<Condition> {
     let Some(OneOrMany(tests)) = given.get() else { return Vec::new() };
+    if tests.iter().all(|ClaimTests(conditions)| conditions.is_empty()) {
+        cx.fault(at, format_args!("empty: everyone would meet it"));
+    }
     let conditions: Vec<Condition> = tests.iter().flat_map(|ClaimTests(conditions)| conditions.iter().cloned()).collect();
     for condition in &conditions {
         check_variables(&condition.test, variables, at, cx);

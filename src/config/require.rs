@@ -276,11 +276,20 @@ impl Scope<'_> {
             direct.append(&mut found);
         }
         let members = members.into_iter().collect::<Option<Vec<_>>>();
-        let demanded = members.iter().flatten().filter(|member| !member.needs().iter().all(|need| need.optional)).count();
+        // The demanded ones first: where there is one, its identity goes upstream, not that of an optional member beside it.
+        let members = members.map(|members| {
+            let (mut first, optional): (Vec<_>, Vec<_>) = members.into_iter().partition(|member| !is_optional(member));
+            first.extend(optional);
+            first
+        });
+        let count = members.iter().flatten().filter(|member| !is_optional(member)).count();
+        if members.is_some() && count == 0 {
+            cx.fault(&at.name("all"), format_args!("every member is optional, so nothing is demanded"));
+        }
         let identity = match form.identity.get() {
             None if form.identity.is_faulty() => None,
             None => {
-                if members.is_some() && demanded != 1 {
+                if count > 1 {
                     cx.fault(at, format_args!("several identities could go upstream; say with `identity` which member's does"));
                 }
                 None
@@ -288,7 +297,7 @@ impl Scope<'_> {
             Some(Name(name)) => {
                 let at = at.name("identity");
                 let (provider, _) = self.provider(name, &at, cx)?;
-                if members.is_some() && !direct.contains(&provider) {
+                if members.is_some() && !members.iter().flatten().flat_map(demanded).any(|member| member == provider) {
                     cx.fault(&at, format_args!("{name} is not a member of this `all`, or not whenever it is satisfied"));
                 }
                 Some(provider)
@@ -308,6 +317,20 @@ impl RequireObject {
             attributes: &self.attributes,
         }
     }
+}
+
+/// The providers without whose credential it isn't satisfied.
+fn demanded(requirement: &Requirement) -> Vec<ProviderId> {
+    match requirement {
+        Requirement::One(need) if !need.optional => vec![need.provider],
+        Requirement::All { members, .. } => members.iter().flat_map(demanded).collect(),
+        Requirement::One(_) | Requirement::Any(_) => Vec::new(),
+    }
+}
+
+/// Satisfied by nothing at all.
+fn is_optional(requirement: &Requirement) -> bool {
+    requirement.needs().iter().all(|need| need.optional)
 }
 
 /// The providers that a requirement asks whatever is sent.

@@ -207,6 +207,9 @@ fn hosts(list: &[String], at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<HostPattern
 
 fn headers(list: &[(String, Option<String>)], at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<(Arc<str>, Vec<u8>)> {
     let mut headers: Vec<(Arc<str>, Vec<u8>)> = Vec::new();
+    if list.is_empty() {
+        cx.fault(at, format_args!("empty: name a header, or leave the field out"));
+    }
     for (written, value) in list {
         let at = at.name(written);
         let Some(value) = value else { continue };

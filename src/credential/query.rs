@@ -12,12 +12,12 @@ pub(super) fn parameter<'a>(target: &'a [u8], name: &str) -> Result<Option<Cow<'
     let Some((_, query)) = split(target) else {
         return Ok(None);
     };
-    let mut values = query.split(|b| *b == b'&').map(name_and_value).filter(|(n, _)| *decode(n) == *name.as_bytes());
+    let mut values = query.split(|b| *b == b'&').map(name_and_value).filter(|(n, _)| means(n, name));
     let first = values.next();
     if values.next().is_some() {
         return Err(CredentialError::Ambiguous);
     }
-    Ok(first.map(|(_, value)| decode(value)))
+    Ok(first.map(|(_, value)| Cow::Owned(decoded(value).collect())))
 }
 
 /// The target without the parameters of these names; `None` when it holds none of them.
@@ -28,13 +28,14 @@ pub fn without_parameters(target: &[u8], names: &[Arc<str>], keep: Option<&str>)
     }
     let (path, query) = split(target)?;
     let goes = |parameter: &&[u8]| {
-        let name = decode(name_and_value(parameter).0);
-        names.iter().any(|n| n.as_bytes() == &*name) && keep.is_none_or(|k| k.as_bytes() != &*name)
+        let name = name_and_value(parameter).0;
+        names.iter().any(|own| means(name, own)) && keep.is_none_or(|kept| !means(name, kept))
     };
-    if !query.split(|b| *b == b'&').any(|p| goes(&p)) {
+    let mut count: usize = 0;
+    let kept: Vec<&[u8]> = query.split(|b| *b == b'&').inspect(|_| count = count.saturating_add(1)).filter(|p| !goes(p)).collect();
+    if kept.len() == count {
         return None;
     }
-    let kept: Vec<&[u8]> = query.split(|b| *b == b'&').filter(|p| !goes(p)).collect();
     let separator: &[u8] = if kept.is_empty() { b"" } else { b"?" };
     Some([path, separator, &kept.join(&b'&')].concat())
 }
@@ -52,13 +53,15 @@ fn name_and_value(parameter: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// application/x-www-form-urlencoded, as RFC 6750 has it.
-fn decode(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'+') {
-        return percent_decode(text).into();
-    }
-    let spaced: Vec<u8> = text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-    Cow::Owned(percent_decode(&spaced).collect())
+/// Whether an encoded name is this one.
+fn means(encoded: &[u8], name: &str) -> bool {
+    decoded(encoded).eq(name.bytes())
+}
+
+/// application/x-www-form-urlencoded, as RFC 6750 has it: a plus is a blank, unless it is encoded.
+fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
+    let part = |(index, part)| (index > 0).then_some(b' ').into_iter().chain(percent_decode(part));
+    text.split(|b| *b == b'+').enumerate().flat_map(part)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The plugin in one VM: its configuration, its timer, its callouts, and the requests that wait.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::rc::Rc;
 
@@ -48,6 +48,8 @@ pub(super) struct Shell {
     flood: RefCell<Flood>,
     waiting: RefCell<Vec<Waiter>>,
     fetches: RefCell<Vec<(u32, SetId)>>,
+    /// When the timer fires next.
+    next_tick: Cell<UnixTime>,
 }
 
 /// A request that waits for keys.
@@ -76,6 +78,7 @@ impl Root {
             flood: RefCell::default(),
             waiting: RefCell::default(),
             fetches: RefCell::default(),
+            next_tick: Cell::default(),
         };
         Self { id, shell: Rc::new(shell) }
     }
@@ -213,6 +216,8 @@ impl Shell {
         let _ = state::declare_verdict();
         *self.engine.borrow_mut() = Some(engine);
         let _ = abi::set_tick_period(FIRST_TICK_MS);
+        // Nothing is sooner than at once.
+        self.next_tick.set(UnixTime::default());
     }
 
     /// Decides over a request and carries the decision out.
@@ -238,7 +243,7 @@ impl Shell {
                     let waits = self.engine.borrow_mut().as_mut().is_some_and(|engine| engine.wait(ticket, wait));
                     if waits {
                         self.waiting.borrow_mut().push(Waiter { ticket, request, asked, set: wait.on });
-                        self.set_tick(now);
+                        self.hasten_tick(now);
                         return Step::Stop;
                     }
                     asked.add(wait.on);
@@ -318,9 +323,20 @@ impl Shell {
         Step::Stop
     }
 
+    /// Sets the timer anew. Only from what the timer or a callout sets off: to set it is to start it again.
     fn set_tick(&self, now: UnixTime) {
         if let Some(engine) = self.engine.borrow().as_ref() {
-            let _ = abi::set_tick_period(u32::try_from(engine.tick_period(now).as_millis()).unwrap_or(u32::MAX));
+            let period = engine.tick_period(now);
+            self.next_tick.set(now.plus(period));
+            let _ = abi::set_tick_period(u32::try_from(period.as_millis()).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Sets the timer if it would fire too late. A timer that every request started again would never fire under load.
+    fn hasten_tick(&self, now: UnixTime) {
+        let wanted = self.engine.borrow().as_ref().map(|engine| now.plus(engine.tick_period(now)));
+        if wanted.is_some_and(|wanted| wanted < self.next_tick.get()) {
+            self.set_tick(now);
         }
     }
 }

@@ -67,6 +67,12 @@ impl KeyStore {
         }
     }
 
+    /// Whether there ever was a good set.
+    #[must_use]
+    pub fn has(&self, set: SetId) -> bool {
+        self.sets.iter().any(|shared| shared.id == set && shared.refresh.succeeded().is_some())
+    }
+
     /// Takes note of the time.
     pub fn observe(&mut self, now: UnixTime) {
         let back = self.clock.set_back(now);

@@ -106,6 +106,10 @@ impl<'r> Facts<'r> {
     fn of(policy: &Policy, request: &'r Request) -> Result<Self, RequestError> {
         check_connection(request)?;
         let method = request.method();
+        // HTTP/2 carries any case, and some servers take `delete` for DELETE.
+        if method.iter().any(u8::is_ascii_lowercase) {
+            return Err(RequestError::MethodSpelling);
+        }
         let is_safe = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE");
         if !is_safe && request.headers.all("early-data").any(|value| value == b"1") {
             return Err(RequestError::EarlyData);

@@ -55,7 +55,7 @@ fn decode(path: &[u8]) -> Result<Cow<'_, [u8]>, RequestError> {
             _ if means_itself(code) => decoded.push(code),
             0..=0x1f | 0x7f => return Err(RequestError::Path("an encoded control character")),
             b'\\' => return Err(RequestError::Path("an encoded backslash")),
-            _ => decoded.extend_from_slice(format!("%{code:02X}").as_bytes()),
+            _ => decoded.extend([b'%', upper_hex(code >> 4), upper_hex(code & 0xf)]),
         }
     }
     Ok(Cow::Owned(decoded))
@@ -80,6 +80,10 @@ fn percent_code(text: &[u8]) -> Option<(u8, &[u8])> {
     let [high, low] = digits.map(|d| char::from(d).to_digit(16));
     let code = high?.checked_mul(16)?.checked_add(low?)?;
     Some((u8::try_from(code).ok()?, rest))
+}
+
+const fn upper_hex(digit: u8) -> u8 {
+    if digit < 10 { b'0'.saturating_add(digit) } else { b'A'.saturating_sub(10).saturating_add(digit) }
 }
 
 /// Encoded or not, servers take it for the same character of a segment: everything visible but what ends a segment, a path or a code. That is more than

@@ -1,0 +1,80 @@
+use super::*;
+use crate::keys::Lookup;
+use crate::peer::Plaintext;
+use crate::signature::Module;
+use crate::signature::signing::jwk;
+
+const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
+
+/// Two plugins, or one before and after a change, with the same key set.
+fn engine(keys: &Rc<RefCell<KeyStore>>) -> Engine {
+    let configuration = br#"{"providers": {"users": {"jwt": {
+        "keys": {"jwks_uri": "https://idp.test/jwks.json", "cluster": "idp"}, "issuers": ["i"], "audiences": "any", "required_claims": []}}}}"#;
+    Engine::new(crate::config::load(configuration, &|_| None).unwrap().0, Rc::clone(keys), NOW)
+}
+
+/// A request with a token that could pass.
+fn request() -> Request {
+    let part = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text);
+    let token = format!("Bearer {}.{}.{}", part(r#"{"alg":"ES256"}"#), part(r#"{"iss":"i"}"#), part(&"x".repeat(64)));
+    Request { headers: [(":authority", "a"), (":method", "GET"), (":path", "/"), ("authorization", &token)].into_iter().collect() }
+}
+
+fn wait(engine: &mut Engine, ticket: Ticket) -> Wait {
+    let at = At { now: NOW, verify: &Module, peer: &Plaintext };
+    let Decision::Wait(wait) = engine.decide(&request(), &Asked::default(), &at) else { panic!("it does not wait") };
+    assert!(engine.wait(ticket, wait));
+    wait
+}
+
+fn woken(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Wake(_))).count()
+}
+
+fn arrive(engine: &mut Engine, set: SetId) -> Vec<Effect> {
+    let document = serde_json::json!({"keys": [jwk(crate::keys::Alg::ES256)]}).to_string();
+    engine.handle(Event::Fetched(set, Ok(Answer { status: 200, body: document.as_bytes() })), NOW, &mut || 0)
+}
+
+#[test]
+fn keys_that_another_engine_fetched_wake_whoever_waits_for_them() {
+    let keys = Rc::default();
+    let (mut one, mut other) = (engine(&keys), engine(&keys));
+    let set = wait(&mut one, 1).on;
+    assert_eq!(wait(&mut other, 2).on, set);
+    assert_eq!(woken(&arrive(&mut one, set)), 1);
+    assert!(other.tick_period(NOW) <= WAITING);
+    assert_eq!(woken(&other.handle(Event::Tick, NOW, &mut || 0)), 1);
+}
+
+#[test]
+fn a_crowd_is_woken_in_parts_and_none_is_forgotten() {
+    let keys = Rc::default();
+    let mut engine = engine(&keys);
+    let waits: Vec<Wait> = (0..100).map(|ticket| wait(&mut engine, ticket)).collect();
+    let mut counts = vec![woken(&arrive(&mut engine, waits[0].on))];
+    while counts.iter().sum::<usize>() < 100 {
+        assert_eq!(engine.tick_period(NOW), BUSY);
+        counts.push(woken(&engine.handle(Event::Tick, NOW, &mut || 0)));
+    }
+    assert_eq!(counts, [WAKES, WAKES, WAKES, 100 - 3 * WAKES]);
+}
+
+#[test]
+fn the_number_that_waits_is_bounded_and_the_end_of_waiting_is_kept() {
+    let keys = Rc::default();
+    let mut engine = engine(&keys);
+    for ticket in 0..1000 {
+        wait(&mut engine, ticket);
+    }
+    let last = wait_until(&engine);
+    assert!(!engine.wait(1000, Wait { on: last.on, until: last.until }));
+    engine.leave(7);
+    assert!(engine.wait(1000, last));
+    assert_eq!(woken(&engine.handle(Event::Tick, last.until, &mut || 0)), WAKES);
+    assert!(matches!(engine.look_up(last.on, Duration::ZERO, NOW), Lookup::Never));
+}
+
+fn wait_until(engine: &Engine) -> Wait {
+    engine.waiting.last().unwrap().1
+}
