@@ -8,6 +8,7 @@ mod declare;
 mod describe;
 mod fault;
 mod forms;
+mod grants;
 mod jwks_uri;
 mod jwt;
 mod jwt_keys;

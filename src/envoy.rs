@@ -7,6 +7,7 @@ mod metrics;
 mod peer;
 mod reply;
 mod root;
+mod shell;
 mod state;
 pub mod verification;
 mod wire;

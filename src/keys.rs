@@ -34,7 +34,7 @@ pub struct RemoteKeys {
     /// Path and query.
     pub path: String,
     /// Further headers of the callout, names in lower case; values may be secret.
-    pub headers: Vec<(String, crate::policy::Constant)>,
+    pub headers: Vec<(String, crate::constant::Constant)>,
     /// Algorithms that some provider of this set accepts.
     pub algorithms: AlgSet,
     /// From one success to the next fetch.

@@ -4,6 +4,7 @@ pub mod annotation;
 pub mod authenticator;
 pub mod certificate;
 pub mod config;
+pub mod constant;
 pub mod credential;
 pub mod decision;
 pub mod engine;

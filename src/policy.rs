@@ -17,6 +17,7 @@ pub use requirement::{Need, Requirement};
 use std::sync::Arc;
 
 use crate::authenticator::{ClientCertificate, Jwt, StaticSecret};
+use crate::constant::Constant;
 use crate::credential::Place;
 use crate::identity::ClaimPath;
 use crate::keys::{RemoteKeys, SetId};
@@ -176,16 +177,6 @@ pub enum Source {
     CertificatePem,
     /// A constant. A secret is one, too: it never leaves by any other way.
     Value(Constant),
-}
-
-/// A constant header value, which may be a secret: not shown by `Debug`.
-#[derive(Clone)]
-pub struct Constant(pub String);
-
-impl std::fmt::Debug for Constant {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Constant(..)")
-    }
 }
 
 /// How requests are refused.

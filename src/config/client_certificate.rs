@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::declare::{fields, words};
 use super::fault::Path;
-use super::forms::{Later, Name, OneOrMany, Table};
+use super::forms::{Later, Name, OneOrMany, Table, strings};
+use super::grants::grants;
 use super::profile::Ability;
-use super::provider::{grants, strings};
 use super::reader::{Form, Given, Node, Reader};
 use crate::authenticator::{Accept, ClientCertificate, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject, ServerName};
 use crate::certificate::{ExtensionId, is_attribute};

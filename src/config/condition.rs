@@ -203,6 +203,15 @@ impl Form for ClaimPathForm {
     }
 }
 
+/// Where a claim stands, of the two ways to write it the one that is written.
+pub(super) fn path(claim: &Given<Name>, claim_path: &Given<ClaimPathForm>) -> Option<ClaimPath> {
+    match (claim.get(), claim_path.get()) {
+        (Some(Name(name)), _) => Some(vec![name.clone()]),
+        (_, Some(ClaimPathForm(path))) => Some(path.clone()),
+        _ => None,
+    }
+}
+
 /// The variables that the rule's path template has; `None`: not known here.
 pub(super) type Variables<'v> = Option<&'v [Arc<str>]>;
 

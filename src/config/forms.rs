@@ -1,5 +1,7 @@
 //! The leaves of the configuration, and what holds several of them.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 #[cfg(not(target_os = "wasi"))]
@@ -95,6 +97,16 @@ impl Form for String {
     fn describe() -> Description {
         Description::Leaf("text")
     }
+}
+
+/// The texts themselves.
+pub(super) fn strings(OneOrMany(names): &OneOrMany<Name>) -> Vec<String> {
+    names.iter().map(|Name(name)| name.clone()).collect()
+}
+
+/// The texts themselves, shared.
+pub(super) fn shared(Name(name): &Name) -> Arc<str> {
+    name.as_str().into()
 }
 
 impl Form for Name {

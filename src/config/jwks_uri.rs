@@ -10,8 +10,8 @@ use super::fault::Path;
 use super::forms::Name;
 use super::place::{header_name, is_printable};
 use super::reader::{Form, Node, Reader};
+use crate::constant::Constant;
 use crate::keys::{RemoteKeys, SetId};
-use crate::policy::Constant;
 
 fields! {
     /// A header's value from the environment.

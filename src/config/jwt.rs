@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::condition::{ClaimPathForm, ClaimTests, claims};
+use super::condition::{ClaimPathForm, ClaimTests, claims, path};
 use super::declare::{fields, words};
 #[cfg(not(target_os = "wasi"))]
 use super::describe::Description;
 use super::fault::Path;
-use super::forms::{Each, Later, Name, OneOrMany, Table};
+use super::forms::{Each, Later, Name, OneOrMany, Table, strings};
+use super::grants::grants;
 use super::jwt_keys::{Family, KeysForm};
 use super::profile::{Ability, Issuers};
-use super::provider::{grants, strings};
 use super::quantity::{Span, span};
-use super::reader::{Form, Given, Node, Reader};
+use super::reader::{Form, Node, Reader};
 use crate::authenticator::Jwt;
 use crate::authenticator::jwt::{RoleClaim, TokenIdentity};
 use crate::identity::ClaimPath;
@@ -329,14 +329,5 @@ impl TokenIdentityForm {
             .map(|RoleClaimForm { path, separator }| RoleClaim { path: path.clone(), separator: separator.clone() });
         let roles = roles.collect();
         Some(TokenIdentity { subject, scopes, roles, grants: grants(self.grants.get()) })
-    }
-}
-
-/// Where a claim stands, of the two ways to write it the one that is written.
-pub(super) fn path(claim: &Given<Name>, claim_path: &Given<ClaimPathForm>) -> Option<ClaimPath> {
-    match (claim.get(), claim_path.get()) {
-        (Some(Name(name)), _) => Some(vec![name.clone()]),
-        (_, Some(ClaimPathForm(path))) => Some(path.clone()),
-        _ => None,
     }
 }

@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::condition::ClaimPathForm;
+use super::condition::{ClaimPathForm, path};
 use super::declare::{fields, words};
 use super::fault::Path;
-use super::forms::{Json, Later, Name, OneOrMany, Table};
+use super::forms::{Json, Later, Name, OneOrMany, Table, strings};
 use super::jwks_uri::{CalloutHeader, Url, callout_headers, set_id};
-use super::jwt::path;
-use super::provider::strings;
 use super::quantity::{Size, Span, Written, span};
 use super::reader::Reader;
 use super::secret::{KeyForm, SecretForm};

@@ -1,12 +1,9 @@
 //! `providers`: who can prove who they are, and how.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use super::client_certificate::ClientCertificateForm;
 use super::declare::fields;
 use super::fault::Path;
-use super::forms::{Later, Name, OneOrMany, Table};
+use super::forms::Later;
 use super::jwt::JwtForm;
 use super::place::{PlaceForm, places};
 use super::profile::{Ability, Profile};
@@ -73,20 +70,4 @@ fn check_name(name: &str, at: &Path<'_>, cx: &mut Reader<'_>) {
     if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
         cx.fault(at, format_args!("not a provider's name: up to 64 letters, digits, hyphens and underscores"));
     }
-}
-
-/// Compiles `grants`.
-pub(super) fn grants(table: Option<&Table<OneOrMany<Name>>>) -> HashMap<String, Vec<String>> {
-    let grants = table.map(|Table(grants)| grants.as_slice()).unwrap_or_default();
-    grants.iter().filter_map(|(subject, roles)| Some((subject.clone(), strings(roles.as_ref()?)))).collect()
-}
-
-/// The texts themselves.
-pub(super) fn strings(OneOrMany(names): &OneOrMany<Name>) -> Vec<String> {
-    names.iter().map(|Name(name)| name.clone()).collect()
-}
-
-/// The texts themselves, shared.
-pub(super) fn shared(Name(name): &Name) -> Arc<str> {
-    name.as_str().into()
 }

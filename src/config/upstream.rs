@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use super::condition::ClaimPathForm;
+use super::condition::{ClaimPathForm, path};
 use super::declare::{fields, words};
 #[cfg(not(target_os = "wasi"))]
 use super::describe::Description;
 use super::fault::Path;
-use super::forms::{Name, OneOrMany, Table};
-use super::jwt::path;
+use super::forms::{Name, OneOrMany, Table, shared};
 use super::place::{HeaderName, header_name, is_printable};
 use super::profile::Profile;
-use super::provider::shared;
 use super::reader::{Form, Node, Reader};
 use super::secret::SecretForm;
-use crate::policy::{Constant, NamePattern, ProviderId, Source, Upstream, UpstreamHeader};
+use crate::constant::Constant;
+use crate::policy::{NamePattern, ProviderId, Source, Upstream, UpstreamHeader};
 
 fields! {
     /// What the upstream learns. A provider's own wins field by field; the names in `remove` are united.

@@ -6,7 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::abi::{self, Map};
-use super::root::{Shell, Step};
+use super::shell::{Shell, Step};
 use crate::decision::Asked;
 use crate::request::Request;
 
