@@ -827,3 +827,36 @@ fn what_comes_later_is_refused_at_load() {
         assert!(said, "no fault says that {place} is for a later version:\n{}", faults.join("\n"));
     }
 }
+
+/// To every router `%3A` is a colon and `%40` an at sign: a rule that names one is for both.
+#[test]
+fn an_encoded_character_is_the_character() {
+    let rules = "
+  - {match: {path_prefix: \"/v1/keys:rotate\"}, role: r0}
+  - {match: {path: /users/@root}, deny: true}
+  - {match: {path_prefix: /v1}, role: r1}
+  - {match: {path_prefix: /users}, role: r2}
+";
+    let stage = stage(rules).bootstrap(Bootstrap::hardened).start();
+    let mut cases = Vec::new();
+    for target in ["/v1/keys:rotate", "/v1/keys%3Arotate", "/v1/keys%3arotate", "/v1/%6beys%3Arotate", "/v1/keys:rotate/x"] {
+        cases.extend(by_rule(0, Case::get(target)));
+    }
+    for target in ["/users/@root", "/users/%40root", "/users/%40%72oot"] {
+        cases.extend(refused(403, "denied", Case::get(target)));
+    }
+    cases.extend(by_rule(2, Case::get("/users/root")));
+    stage.check(cases);
+}
+
+/// HTTP/2 carries methods in any case, and some servers read them without.
+#[test]
+fn methods_are_in_upper_case() {
+    let stage = stage("  - {match: {methods: [DELETE]}, deny: true}\n  - {allow: anyone}\n").start();
+    stage.check([
+        Case::method("DELETE", "/x").http2().expect(403).reason("denied"),
+        Case::method("delete", "/x").http2().expect(400).reason("method_invalid"),
+        Case::method("Delete", "/x").http2().expect(400).reason("method_invalid"),
+        Case::method("PURGE", "/x").http2().expect(200),
+    ]);
+}

@@ -14,7 +14,13 @@ impl Peer for ConnectionPeer {
 
     fn pem(&self) -> Option<Vec<u8>> {
         // A certificate that Envoy can't show is one that can't be read, not none: without a certificate a request may pass.
-        abi::property("connection\0peer_certificate").unwrap_or_else(|_| Some(Vec::new()))
+        let unreadable = || (attribute("connection\0mtls").as_deref() == Some(&[1])).then(Vec::new);
+        match abi::property("connection\0peer_certificate") {
+            Ok(Some(pem)) => Some(pem),
+            // Envoys before 1.38 have no such attribute.
+            Ok(None) => unreadable(),
+            Err(_) => Some(Vec::new()),
+        }
     }
 
     fn server_name(&self) -> Option<Vec<u8>> {

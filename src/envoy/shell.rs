@@ -17,6 +17,11 @@ use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::time::UnixTime;
 
+thread_local! {
+    /// What the host verifies, tried once per VM.
+    static HOST: Host = Host::tried();
+}
+
 /// The first tick comes at once: a callout may not leave earlier.
 const FIRST_TICK_MS: u32 = 1;
 
@@ -55,7 +60,7 @@ impl Shell {
     pub(super) fn new() -> Self {
         Self {
             engine: RefCell::new(None),
-            verify: Host::tried(),
+            verify: HOST.with(Host::clone),
             metrics: RefCell::new(Metrics::of_plugin("")),
             flood: RefCell::default(),
             waiting: RefCell::default(),
@@ -69,8 +74,9 @@ impl Shell {
         let name = abi::property("plugin_name").ok().flatten().unwrap_or_default();
         *self.metrics.borrow_mut() = Metrics::of_plugin(&String::from_utf8_lossy(&name));
         self.metrics.borrow_mut().show();
-        // Declared before, by another configuration of this root context: it stands.
-        let _ = state::declare_verdict();
+        if state::declare_verdict().is_err() {
+            abi::log(abi::Level::Warn, "the verdict can't be declared read-only: another plugin after this one could change it");
+        }
         *self.engine.borrow_mut() = Some(engine);
         let _ = abi::set_tick_period(FIRST_TICK_MS);
         // Nothing is sooner than at once.
