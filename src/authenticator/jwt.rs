@@ -84,6 +84,8 @@ pub struct Callers {
     pub by: CallerBy,
     /// By id.
     pub list: HashMap<String, Caller>,
+    /// As many as any caller has secrets, so that their number tells nothing of who exists.
+    macs_per_token: usize,
 }
 
 /// What names the caller in a token.

@@ -287,7 +287,7 @@ impl CallersForm {
                 cx.fault(&at.name("id"), format_args!("another caller has this id"));
             }
         }
-        Some(Callers { by: by?, list })
+        Some(Callers::new(by?, list))
     }
 }
 

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::{DIGEST, OTHER_DIGEST, base, env, load, loaded, with};
 use crate::authenticator::jwt::{CallerBy, Keys};
 use crate::authenticator::{MemberAttribute, MemberRoles, MemberSubject, ServerName};
+use crate::constant::Constant;
 use crate::credential::Place;
 use crate::keys::Alg;
-use crate::policy::{Action, Body, Challenge, Constant, HostPattern, Kind, Operand, PathMatch, Policy, Requirement, Source, Test};
+use crate::policy::{Action, Body, Challenge, HostPattern, Kind, Operand, PathMatch, Policy, Requirement, Source, Test};
 use crate::reason::Reason;
 
 fn example() -> Value {

@@ -17,7 +17,7 @@ fn callers(by: CallerBy) -> Jwt {
         ("002".to_owned(), Caller { roles: vec![], secrets: vec![secret(None, "three")] }),
         ("003".to_owned(), Caller { roles: vec![], secrets: vec![] }),
     ]);
-    with(|jwt| jwt.keys = Keys::Callers(Callers { by, list }))
+    with(|jwt| jwt.keys = Keys::Callers(Callers::new(by, list)))
 }
 
 fn claim() -> Jwt {
