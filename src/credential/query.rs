@@ -29,7 +29,7 @@ pub fn without_parameters(target: &[u8], names: &[Arc<str>], keep: Option<&str>)
     let (path, query) = split(target)?;
     let goes = |parameter: &&[u8]| {
         let name = name_and_value(parameter).0;
-        names.iter().any(|own| means(name, own)) && keep.is_none_or(|kept| !means(name, kept))
+        names.iter().any(|own| could_mean(name, own)) && keep.is_none_or(|kept| !means(name, kept))
     };
     let mut count: usize = 0;
     let kept: Vec<&[u8]> = query.split(|b| *b == b'&').inspect(|_| count = count.saturating_add(1)).filter(|p| !goes(p)).collect();
@@ -58,6 +58,13 @@ fn means(encoded: &[u8], name: &str) -> bool {
     decoded(encoded).eq(name.bytes())
 }
 
+/// Whether some server takes an encoded name for this one: PHP reads `access.token`, ` access_token` and `access_token[]` as `access_token`.
+fn could_mean(encoded: &[u8], name: &str) -> bool {
+    let folded = |b: u8| if matches!(b, b' ' | b'.') { b'_' } else { b };
+    let read = decoded(encoded).skip_while(|b| *b == b' ').take_while(|b| !matches!(b, b'[' | 0)).map(folded);
+    means(encoded, name) || read.eq(name.bytes().map(folded))
+}
+
 /// application/x-www-form-urlencoded, as RFC 6750 has it: a plus is a blank, unless it is encoded.
 fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
     let part = |(index, part)| (index > 0).then_some(b' ').into_iter().chain(percent_decode(part));
@@ -75,6 +82,10 @@ mod tests {
         assert_eq!(cut("/a?access_token=x").as_deref(), Some("/a"));
         assert_eq!(cut("/a?b=1&access_token=x&c=2").as_deref(), Some("/a?b=1&c=2"));
         assert_eq!(cut("/a?access%5Ftoken=x&%6bey&b").as_deref(), Some("/a?b"));
+        assert_eq!(
+            cut("/a?access.token=x&+access_token=y&access_token%5B%5D=z&access%20token=1&access_tokens=2").as_deref(),
+            Some("/a?access_tokens=2")
+        );
         assert_eq!(cut("/a?b=access_token"), None);
         assert_eq!(cut("/a"), None);
         assert_eq!(without_parameters(b"/a?key=1&access_token=2", &names, Some("key")).as_deref(), Some(&b"/a?key=1"[..]));
