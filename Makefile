@@ -44,6 +44,7 @@ lint: ## check format and lints, natively and for wasm32-wasip1
 	cargo clippy --locked --features native-shell --test fake_host -- -D warnings
 
 run: tools build ## run Envoy with the filter, an upstream and an identity provider, and show what passes; ONCE=1: show and stop
+	cargo build --locked -p portcullis-harness --bin stage
 	ONCE=$(ONCE) cargo run --locked --quiet -p portcullis-harness --bin stage
 
 clean: ## remove what was built, the tools too

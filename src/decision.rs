@@ -60,6 +60,8 @@ pub struct Rejection {
     pub rule: Option<usize>,
     /// The provider whose credential was judged.
     pub provider: Option<ProviderId>,
+    /// Who is refused, where a good credential said so.
+    pub subject: Option<String>,
     /// The answer to the client.
     pub reply: Reply,
     /// What is removed from the request so that it doesn't stand in access logs.

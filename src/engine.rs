@@ -154,6 +154,10 @@ impl Engine {
                 match judge(&self.policy, requirement, &selected, request, &key_sets, &self.handshakes, at) {
                     Outcome::Satisfied(proofs) => self.pass(request, selected.index, proofs),
                     Outcome::Refused(refusal, provider) => self.reject(request, refusal, Some(selected.index), provider),
+                    Outcome::Forbidden(error, provider, subject) => {
+                        let rejection = reject(&self.policy, request, error.into(), Some(selected.index), Some(provider));
+                        Decision::Reject(Rejection { subject, ..rejection })
+                    }
                     Outcome::KeysNeeded(provider) => self.await_keys(request, &selected, provider, asked, at.now),
                 }
             }
@@ -217,8 +221,9 @@ impl Engine {
         match annotation::edits(&self.policy, request, &proven) {
             Ok(edits) => Decision::Pass(Pass { edits, identity: proofs.into_iter().next().map(|proof| proof.identity) }),
             Err(error) => {
-                let provider = proofs.first().map(|proof| proof.provider);
-                self.reject(request, error.into(), Some(rule), provider)
+                let first = proofs.into_iter().next();
+                let rejection = reject(&self.policy, request, error.into(), Some(rule), first.as_ref().map(|proof| proof.provider));
+                Decision::Reject(Rejection { subject: first.and_then(|proof| proof.identity.subject), ..rejection })
             }
         }
     }

@@ -41,6 +41,8 @@ pub enum Outcome<'a> {
     Satisfied(Vec<Proof<'a>>),
     /// It is not.
     Refused(Refusal, Option<ProviderId>),
+    /// The credential is good, but its bearer may not do this.
+    Forbidden(ConditionError, ProviderId, Option<String>),
     /// It could be, once this provider's keys are there.
     KeysNeeded(ProviderId),
 }
@@ -102,9 +104,17 @@ pub fn judge<'a>(
             }
             Outcome::Satisfied(proofs)
         }
-        Reading::Forbidden(error, provider) => Outcome::Refused(error.into(), Some(provider)),
+        Reading::Forbidden(error, provider) => Outcome::Forbidden(error, provider, subject(&judged, provider)),
         Reading::Missing(provider) => Outcome::Refused(missing(policy, &needs, provider), provider),
     }
+}
+
+/// Who that provider's good credential says.
+fn subject(judged: &[(ProviderId, Judged<'_>)], provider: ProviderId) -> Option<String> {
+    judged.iter().find(|(own, _)| *own == provider).and_then(|(_, judged)| match judged {
+        Judged::Good(identity, _) => identity.subject.clone(),
+        _ => None,
+    })
 }
 
 /// It is the certificate that is missing where nothing else would do.

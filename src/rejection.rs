@@ -17,7 +17,7 @@ const RETRY_AFTER: &str = "5";
 #[must_use]
 pub fn reject(policy: &Policy, request: &Request, refusal: Refusal, rule: Option<usize>, provider: Option<ProviderId>) -> Rejection {
     let reply = reply(policy, request, &refusal, rule);
-    Rejection { refusal, rule, provider, reply, edits: edits_for_refusal(policy, request) }
+    Rejection { refusal, rule, provider, subject: None, reply, edits: edits_for_refusal(policy, request) }
 }
 
 /// The rejection of a request that could not even be read.

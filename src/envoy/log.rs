@@ -24,13 +24,16 @@ pub(super) fn rejected(policy: Option<&Policy>, request: &Request, rejection: &R
     }
     let path = request.target().unwrap_or_default().split(|b| *b == b'?').next().unwrap_or_default();
     for (key, value) in [
+        ("subject", rejection.subject.as_deref().unwrap_or_default().as_bytes()),
         ("request_id", request.headers.first("x-request-id").unwrap_or_default()),
         ("method", request.method()),
         ("host", request.headers.first(":authority").unwrap_or_default()),
         ("path", path),
         ("detail", rejection.refusal.to_string().as_bytes()),
     ] {
-        let _ = write!(line, " {key}=\"{}\"", cut(value).escape_ascii());
+        if !value.is_empty() {
+            let _ = write!(line, " {key}=\"{}\"", cut(value).escape_ascii());
+        }
     }
     abi::log(Level::Info, &line);
 }

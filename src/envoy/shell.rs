@@ -177,6 +177,9 @@ impl Shell {
         if let Some(provider) = rejection.provider.and_then(|id| policy?.provider(id)) {
             let _ = state::note(Note::Provider, &provider.name);
         }
+        if let Some(subject) = &rejection.subject {
+            let _ = state::note(Note::Subject, subject);
+        }
         self.metrics.borrow_mut().count_rejected(reason);
         if self.flood.borrow_mut().admits(reason, now) {
             log::rejected(policy, request, rejection);
@@ -209,7 +212,7 @@ impl Rejection {
     /// For a filter that was never configured.
     fn without_policy(what: &'static str) -> Self {
         let reply = Reply { status: 500, grpc_status: 13, headers: vec![("cache-control", "no-store".to_owned())], body: Vec::new() };
-        Self { refusal: Refusal::Internal(what), rule: None, provider: None, reply, edits: Edits::default() }
+        Self { refusal: Refusal::Internal(what), rule: None, provider: None, subject: None, reply, edits: Edits::default() }
     }
 }
 

@@ -39,8 +39,9 @@ fn main() -> ExitCode {
     }
     println!("Metrics: curl -s http://{}/stats/prometheus | grep portcullis", envoy.admin_address());
     println!("Access log: {}", envoy.directory().join("access.log").display());
+    println!("Envoy's log: {}", envoy.directory().join("envoy.log").display());
     println!("It runs until Ctrl-C.");
-    wait_for_interrupt();
+    wait_for_interrupt(|| keep_log(&envoy));
     ExitCode::SUCCESS
 }
 
@@ -78,14 +79,26 @@ fn show(envoy: &Envoy, credentials: &Credentials, visits: &[Visit]) -> bool {
     as_expected
 }
 
-fn wait_for_interrupt() {
+/// Envoy's log as a file: what Envoy writes comes here by a pipe.
+fn keep_log(envoy: &Envoy) {
+    let path = envoy.directory().join("envoy.log");
+    if let Err(error) = std::fs::write(&path, envoy.log().text()) {
+        eprintln!("{}: {error}", path.display());
+    }
+}
+
+fn wait_for_interrupt(each_second: impl Fn()) {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a tokio runtime starts");
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).expect("signals can be waited for");
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+        let mut second = tokio::time::interval(std::time::Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => return,
+                _ = terminate.recv() => return,
+                _ = second.tick() => each_second(),
+            }
         }
     });
 }

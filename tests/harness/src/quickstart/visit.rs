@@ -79,7 +79,7 @@ impl Visit {
 
     /// The same request as a command line.
     pub(crate) fn curl(&self, envoy: &Envoy, credentials: &Credentials) -> String {
-        let mut words = vec!["curl -si".to_owned()];
+        let mut words = vec![r"curl -sSi -w '\n'".to_owned()];
         if let Some(token) = &self.bearer {
             words.push(format!("-H 'authorization: Bearer {token}'"));
         }
