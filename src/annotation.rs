@@ -54,7 +54,7 @@ pub fn edits(policy: &Policy, request: &Request, proven: &[Proven<'_>]) -> Resul
     {
         edits.set.push((Arc::clone(name), token.encoded.clone().into_bytes()));
     }
-    // Envoy's replace is enough where the client sent the header once; it leaves the second copy.
+    // Envoy's replace is enough where the client sent the header once; some Envoys leave a second copy.
     edits.remove.retain(|name| !edits.set.iter().any(|(set, _)| set.as_bytes() == name) || is_repeated(&request.headers, name));
     Ok(edits)
 }

@@ -1144,6 +1144,7 @@ fn identities_and_conditions() {
         ("/tenants/a%20b/x", json!({"tenant": "a b"}), "ok"),
         ("/tenants/acme/x", json!({"tenant": "acme2"}), "claim_mismatch"),
         ("/tenants/other/x", json!({"tenant": "acme"}), "claim_mismatch"),
+        ("/tenants/ACME/x", json!({"tenant": "acme"}), "claim_mismatch"),
         ("/tenants/7/x", json!({"tenant": 7}), "claim_mismatch"),
         ("/tenants/null/x", json!({}), "claim_mismatch"),
         ("/tenants/%7Bpath.tenant%7D/x", json!({"tenant": "acme"}), "claim_mismatch"),

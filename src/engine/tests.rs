@@ -78,3 +78,15 @@ fn the_number_that_waits_is_bounded_and_the_end_of_waiting_is_kept() {
 fn wait_until(engine: &Engine) -> Wait {
     engine.waiting.last().unwrap().1
 }
+
+#[test]
+fn only_a_200_brings_keys() {
+    for status in [204, 206, 302, 404, 500] {
+        let keys = Rc::default();
+        let mut engine = engine(&keys);
+        let set = wait(&mut engine, 1).on;
+        let document = serde_json::json!({"keys": [jwk(crate::keys::Alg::ES256)]}).to_string();
+        let effects = engine.handle(Event::Fetched(set, Ok(Answer { status, body: document.as_bytes() })), NOW, &mut || 0);
+        assert!(!keys.borrow().has(set) && woken(&effects) == 0, "{status}");
+    }
+}

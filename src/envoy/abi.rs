@@ -154,7 +154,7 @@ pub(super) fn headers(map: Map) -> Result<Headers, Failed> {
     wire::parse(bytes.unwrap_or_default()).ok_or(Failed(u32::MAX))
 }
 
-/// Sets a header; of several copies Envoy replaces the first and leaves the others.
+/// Sets a header; of several copies some Envoys replace the first and leave the others.
 pub(super) fn set_header(map: Map, name: &[u8], value: &[u8]) -> Result<(), Failed> {
     // SAFETY: the pointers and sizes are those of slices.
     check(unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })

@@ -98,3 +98,20 @@ fn questions_that_envoy_does_not_answer() {
         vm.outcome(id).upstream();
     });
 }
+
+#[test]
+fn k64_an_optional_certificate_that_envoy_does_not_tell_is_not_none() {
+    on_a_vm(portcullis::envoy::start, |vm| {
+        let optional = format!(
+            "{},\"rules\":[{{\"require\":{{\"provider\":\"members\",\"optional\":true}}}}]}}",
+            CONFIGURATION.strip_suffix('}').unwrap()
+        );
+        assert!(vm.configure(&optional), "{:#?}", vm.log());
+        for status in [BAD_ARGUMENT, 3, INTERNAL_FAILURE, 12] {
+            vm.calls(|calls| calls.fail_about("proxy_get_property", "connection\0peer_certificate", status));
+            let id = vm.send(stream(&member()));
+            assert!(matches!(vm.outcome(id), Outcome::Replied(_)), "{status}");
+            vm.calls(super::calls::Calls::heal);
+        }
+    });
+}

@@ -255,3 +255,18 @@ fn the_clock_may_go_anywhere() {
         }
     });
 }
+
+#[test]
+fn k36_no_configuration_no_store() {
+    on_a_vm(portcullis::envoy::start, |vm| {
+        assert_eq!(pairs::all(&vm.outcome_of(GOOD).replied().headers, "cache-control"), ["no-store"]);
+    });
+}
+
+#[test]
+fn k2_a_header_that_came_twice_leaves_once() {
+    configured(|vm| {
+        let twice = [GOOD, &[("x-auth-subject", "worse")]].concat();
+        assert_eq!(pairs::all(&vm.outcome_of(&twice).upstream(), "x-auth-subject"), ["billing"]);
+    });
+}
