@@ -10,6 +10,7 @@
 //! | `declare readonly` or `declare mutable`, and `request` or `connection` if need be | declares the verdict, with this span |
 //! | `verdict VALUE` | sets the verdict; the status of that goes upstream as `x-broken-status` |
 //! | `set NAME VALUE`, `add NAME VALUE`, `remove NAME` | changes the request's headers |
+//! | `share NAME HEX` | puts these bytes into the shared data of its `vm_id`, when it is configured |
 //! | `trap` | panics |
 #![cfg(target_os = "wasi")]
 #![allow(unsafe_code, reason = "the SDK's set_property panics on any status but Ok")]
@@ -43,6 +44,12 @@ impl RootContext for Root {
                 ["fail-on-workers"] if is_worker() => return false,
                 ["panic-on-workers"] if is_worker() => panic!("told to panic on workers"),
                 ["declare", access, span @ ..] => declare(*access == "readonly", span),
+                ["share", name, hex] => {
+                    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
+                    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+                    // Once: the other VMs' turn comes when the filter has long been at work.
+                    let _ = hostcalls::set_shared_data(name, Some(&bytes), Some(u32::MAX));
+                }
                 _ => {}
             }
         }
