@@ -221,7 +221,7 @@ pub enum CertificateError {
     Ambiguous,
     /// Who sent it in a header is nobody whose word is taken for it: why.
     UntrustedSource(Box<Self>),
-    /// The certificate with this SHA-256 (in hex) is not one of a trusted proxy.
+    /// It is good, but not a trusted proxy's: its SHA-256, in hex.
     Stranger(String),
     /// Envoy did not verify it in this connection's handshake, but did so in an earlier one: see [`Handshakes`].
     Resumed,
@@ -272,22 +272,20 @@ impl CertificateError {
     }
 }
 
+/// The log cuts what is longer than 128 octets.
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("no client certificate"),
             Self::Unverified => f.write_str("connection.peer_certificate_valid is false: untrusted, or a resumed TLS session"),
-            Self::Unverifiable => f.write_str(
-                "this Envoy has no connection.peer_certificate_valid; where the listener demands a certificate of a trusted CA, verified_by: listener",
-            ),
-            Self::NotForwarded => f.write_str(
-                "this Envoy shows no certificate but in x-forwarded-client-cert, where this one isn't; the HTTP connection manager needs \
-                 forward_client_cert_details: SANITIZE_SET and set_current_client_cert_details: {cert: true}",
-            ),
+            Self::Unverifiable => f.write_str("this Envoy has no connection.peer_certificate_valid: see verified_by in the documentation"),
+            Self::NotForwarded => {
+                f.write_str("this Envoy needs forward_client_cert_details: SANITIZE_SET, set_current_client_cert_details: {cert: true}")
+            }
             Self::Unreadable => f.write_str("Envoy can't show it"),
-            Self::Ambiguous => f.write_str("several certificates in the header, or a comma, as if two were joined"),
-            Self::UntrustedSource(why) => write!(f, "sent in a header, but not by a trusted proxy; its own certificate: {why}"),
-            Self::Stranger(sha256) => write!(f, "sha256 {sha256}, which is not that of a trusted proxy"),
+            Self::Ambiguous => f.write_str("several in the header, or a comma, as if two had been joined"),
+            Self::UntrustedSource(why) => write!(f, "by no trusted proxy: {why}"),
+            Self::Stranger(sha256) => write!(f, "sha256 {sha256}"),
             Self::Resumed => f.write_str("the TLS session was resumed: switch resumption off in the DownstreamTlsContext"),
             Self::Misdirected(None) => f.write_str("no server name in the TLS handshake"),
             Self::Misdirected(Some(name)) => write!(f, "server name: {}", shown(name)),

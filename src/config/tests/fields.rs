@@ -299,7 +299,11 @@ fn certificates() {
                 json!({"header": "x-cert", "trusted": {"sha256": {"env": "NOWHERE"}}}),
                 "source.trusted.sha256.env: the environment",
             ),
-            ("/source", json!({"header": "x-cert", "trusted": {"subject": "CN=a"}}), "source.trusted.subject: unknown field"),
+            (
+                "/source",
+                json!({"header": "x-cert", "trusted": {"sha256": DIGEST, "subject": "CN=a"}}),
+                "source.trusted.subject: unknown field",
+            ),
             ("/source", json!({"header": ":path", "trusted": "network_only"}), "source.header: a pseudo-header"),
             ("/source", json!({"header": "Cookie", "trusted": "network_only"}), "source.header: cookies are many things"),
             ("/source", json!({"header": "X-Forwarded-Client-Cert", "trusted": "network_only"}), "source.header: what stands there beside"),
