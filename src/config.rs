@@ -1,6 +1,7 @@
 //! What operators write: the plugin's configuration. Each field is declared once, as data: its name, its type, its default and its
 //! documentation. What leaves this module is a [`Policy`] in which every name is resolved and nothing must be checked again.
 
+mod certificate_source;
 mod client_certificate;
 mod condition;
 mod declare;

@@ -54,7 +54,7 @@ pub struct Proof<'a> {
     pub provider: ProviderId,
     /// Who sent it.
     pub identity: Box<Identity>,
-    /// Where it stood; `None` for a certificate.
+    /// Where it stood; `None` for a certificate of the connection.
     pub place: Option<&'a Place>,
 }
 
@@ -189,14 +189,15 @@ impl<'a> Judge<'a, '_> {
         }
     }
 
-    fn certificate(&self, name: &Arc<str>, members: &ClientCertificate) -> Judged<'a> {
-        match members.authenticate(name, self.at.peer, &self.selected.host, self.at.now) {
+    fn certificate(&self, name: &Arc<str>, members: &'a ClientCertificate) -> Judged<'a> {
+        let place = members.source.place();
+        match members.authenticate(name, self.request, self.at.peer, &self.selected.host, self.at.now) {
             Ok(None) => Judged::Absent,
             Ok(Some(identity)) => {
-                if let Some(certificate) = &identity.certificate {
+                if let (Some(certificate), None) = (&identity.certificate, place) {
                     self.handshakes.borrow_mut().verified(certificate);
                 }
-                Judged::Good(Box::new(identity), None)
+                Judged::Good(Box::new(identity), place)
             }
             Err(error) => Judged::Bad(self.handshakes.borrow().explain(error, self.at.peer, self.at.now).into()),
         }

@@ -93,17 +93,17 @@ pub enum Kind {
         /// Where they stand in a request. Never empty.
         from: Vec<Place>,
     },
-    /// The TLS client certificate of the connection.
+    /// Client certificates, of the connection or from a header.
     ClientCertificate(Box<ClientCertificate>),
 }
 
 impl Kind {
-    /// Where this provider's credentials stand in a request; empty for certificates.
+    /// Where this provider's credentials stand in a request; empty for certificates of the connection.
     #[must_use]
     pub fn places(&self) -> &[Place] {
         match self {
             Self::StaticSecret { from, .. } | Self::Jwt { from, .. } => from,
-            Self::ClientCertificate(_) => &[],
+            Self::ClientCertificate(certificate) => certificate.source.place().map_or(&[], std::slice::from_ref),
         }
     }
 }

@@ -118,6 +118,8 @@ reasons! {
     CertificateExpired = "certificate_expired", Unauthorized;
     /// The client certificate is not one of those accepted here.
     CertificateNotAccepted = "certificate_not_accepted", Unauthorized;
+    /// The client certificate stands in a header, and nobody who is trusted sent it.
+    CertificateUntrustedSource = "certificate_untrusted_source", Unauthorized;
     /// The TLS session was resumed, and Envoy does not tell whether its certificate was verified.
     ResumedSession = "resumed_session", Unauthorized;
     /// The TLS connection was made for another host.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::CertificateError;
 use crate::certificate::{Certificate, from_pem};
-use crate::peer::Peer;
+use crate::peer::{Peer, Shown};
 use crate::time::UnixTime;
 
 /// How many certificates are remembered.
@@ -55,7 +55,10 @@ impl Handshakes {
         let known = |certificate: Certificate| {
             certificate.at(now).is_eq() && self.known.binary_search(&self.seed.hash_one(certificate.der())).is_ok()
         };
-        if error == CertificateError::Unverified && peer.pem().and_then(|pem| from_pem(&pem).ok()).is_some_and(known) {
+        if error == CertificateError::Unverified
+            && let Shown::Pem(pem) = peer.certificate()
+            && from_pem(&pem).is_ok_and(known)
+        {
             CertificateError::Resumed
         } else {
             error

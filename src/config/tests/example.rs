@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{DIGEST, OTHER_DIGEST, base, env, load, loaded, with};
 use crate::authenticator::jwt::{CallerBy, Keys};
-use crate::authenticator::{MemberAttribute, MemberRoles, MemberSubject, ServerName};
+use crate::authenticator::{CertificateSource, Handshake, MemberAttribute, MemberRoles, MemberSubject, ServerName, VerifiedBy};
 use crate::constant::Constant;
 use crate::credential::Place;
 use crate::keys::Alg;
@@ -118,7 +118,9 @@ fn the_documented_example_loads() {
     assert_eq!((remote.max_body, remote.refresh, remote.cooldown), (65536, Duration::from_secs(3600), Duration::from_secs(30)));
 
     let Kind::ClientCertificate(members) = &policy.providers[1].kind else { panic!() };
-    assert_eq!((members.server_name, &members.identity.subject), (ServerName::Host, &MemberSubject::Dn("CN".into())));
+    let CertificateSource::Connection(Handshake { server_name, verified_by }) = members.source else { panic!() };
+    assert_eq!((server_name, verified_by), (ServerName::Host, VerifiedBy::Attribute));
+    assert_eq!(members.identity.subject, MemberSubject::Dn("CN".into()));
     assert!(matches!(members.identity.roles, Some(MemberRoles::Utf8Sequence(_))));
     assert!(matches!(&members.identity.attributes[..], [(name, MemberAttribute::Utf8(_))] if **name == *"member"));
 

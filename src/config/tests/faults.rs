@@ -73,8 +73,6 @@ fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
         ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
         ("/providers/tokens/jwt/formats", json!(["jws", "cyphernode-2021"]), "providers.tokens.jwt.formats[1]: "),
         ("/providers/tokens/from", json!([{"cookie": "session"}]), "providers.tokens.from[0].cookie: "),
-        ("/providers/members/client_certificate/source", json!({"header": "x"}), "providers.members.client_certificate.source: "),
-        ("/providers/members/client_certificate/verified_by", json!("listener"), "providers.members.client_certificate.verified_by: "),
         ("/providers/shoppers", json!({"remote": {"credential": "basic"}}), "providers.shoppers.remote: "),
     ];
     for (pointer, value, at) in cases {
@@ -155,7 +153,7 @@ pub(super) fn one_of_everything() -> Value {
         config,
         "/providers/members/client_certificate",
         json!({
-            "source": "connection", "server_name": "any", "accept": {"issuers": ["CN=a"], "subjects": "CN=b"},
+            "source": {"header": "X-Cert", "trusted": {"sha256": [OTHER_DIGEST, {"env": "DIGEST"}]}}, "verified_by": "listener", "server_name": "any", "accept": {"issuers": ["CN=a"], "subjects": "CN=b"},
             "identity": {"subject": {"san": "uri"}, "roles": {"extension": "1.3.6.1", "type": "utf8"}, "grants": {"x": ["y"]},
                 "attributes": {"member": {"dn": "o"}, "hash": {"fingerprint": "sha256"}}},
         }),
