@@ -184,7 +184,7 @@ impl<'a> Judge<'a, '_> {
                 if let Some(certificate) = &identity.certificate {
                     self.handshakes.borrow_mut().verified(certificate);
                 }
-                Judged::Good(Box::new(identity), None)
+                self.unless_revoked(identity, None)
             }
             Err(error) => Judged::Bad(self.handshakes.borrow().explain(error, self.at.peer, self.at.now).into()),
         }
@@ -195,7 +195,7 @@ impl<'a> Judge<'a, '_> {
             return Judged::Absent;
         }
         match secrets.authenticate(&found.text, self.at.now) {
-            Ok(identity) => Judged::Good(Box::new(identity), Some(found.place)),
+            Ok(identity) => self.unless_revoked(identity, Some(found.place)),
             Err(error) => Judged::Bad(error.into()),
         }
     }
@@ -216,9 +216,24 @@ impl<'a> Judge<'a, '_> {
             _ => None,
         };
         match jwt.authenticate(name, &token, keys.as_deref(), self.at.now, self.at.verify) {
-            Ok(Verdict::Good(identity)) => Judged::Good(identity, Some(found.place)),
+            Ok(Verdict::Good(identity)) => {
+                // Callers' secrets have ids of their own, which are no kids.
+                let key = identity.credential.as_deref().filter(|_| matches!(jwt.keys, Keys::Remote { .. } | Keys::Inline(_)));
+                match self.policy.revoked.check(&identity, &[token.kid(), key]) {
+                    Ok(()) => Judged::Good(identity, Some(found.place)),
+                    Err(revocation) => Judged::Bad(revocation.into()),
+                }
+            }
             Ok(Verdict::KeysNeeded) => Judged::KeysNeeded,
             Err(error) => Judged::Bad(error.into()),
+        }
+    }
+
+    /// A credential that was verified, unless it is revoked.
+    fn unless_revoked(&self, identity: Identity, place: Option<&'a Place>) -> Judged<'a> {
+        match self.policy.revoked.check(&identity, &[]) {
+            Ok(()) => Judged::Good(Box::new(identity), place),
+            Err(revocation) => Judged::Bad(revocation.into()),
         }
     }
 

@@ -132,6 +132,9 @@ reasons! {
     /// An attribute has not the value that is demanded.
     AttributeMismatch = "attribute_mismatch", Forbidden;
 
+    /// The credential is revoked.
+    Revoked = "revoked", Unauthorized;
+
     /// The keys to verify with are not there yet.
     KeysUnavailable = "keys_unavailable", Unavailable;
     /// The keys to verify with could not be refreshed for too long.

@@ -801,7 +801,6 @@ fn what_comes_later_is_refused_at_load() {
         },
         "rules": [{"require": "tokens", "mode": {"observe": {"until": "2027-01-01T00:00:00Z"}}}],
         "mode": {"observe": {"until": "2027-01-01T00:00:00Z"}},
-        "revoked": {"subjects": ["tokens/alice"]},
         "cache": {"entries": 10000},
         "limits": {"slow_verifications": 200},
     });
@@ -817,7 +816,6 @@ fn what_comes_later_is_refused_at_load() {
         "providers.shoppers.remote",
         "rules[0].mode",
         "mode",
-        "revoked",
         "cache",
         "limits.slow_verifications",
     ] {

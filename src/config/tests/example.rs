@@ -85,6 +85,7 @@ fn example() -> Value {
         },
         "paths": {"encoded_slash": "refuse", "empty_segments": "refuse", "parameters": "keep"},
         "limits": {"waiting": "1000"},
+        "revoked": {"subjects": ["partners/billing"], "jti": ["1"], "kids": ["k"], "certificate_sha256": [DIGEST]},
         "mode": "enforce",
         "requirements": {"staff": {"any": ["members", "cognito"]}},
     })

@@ -64,7 +64,6 @@ fn many_faults_are_found_in_one_go() {
 fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
     let cases = [
         ("/cache", json!({"entries": 10}), "cache: "),
-        ("/revoked", json!({}), "revoked: "),
         ("/mode", json!({"observe": {}}), "mode: "),
         ("/mode", json!("observe"), "mode: "),
         ("/rules/0/mode", json!({"observe": {}}), "rules[0].mode: "),
@@ -194,6 +193,8 @@ pub(super) fn one_of_everything() -> Value {
         "explain": true, "challenge": "none", "resource_metadata": "https://a.example/x"}),
     );
     let config = with(config, "/paths", json!({"encoded_slash": "keep", "empty_segments": "keep", "parameters": "refuse"}));
+    let config =
+        with(config, "/revoked", json!({"subjects": "callers/a", "jti": ["1", "1"], "kids": ["k"], "certificate_sha256": [OTHER_DIGEST]}));
     with(with(config, "/limits", json!({"waiting": 1})), "/mode", json!("enforce"))
 }
 
