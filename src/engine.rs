@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::annotation::{self, Proven};
-use crate::authenticator::Handshakes;
 use crate::authenticator::jwt::Keys;
 use crate::decision::{Asked, Decision, Pass, Rejection, Wait};
-use crate::judgement::{At, KeySets, Outcome, judge};
+use crate::judgement::{At, KeySets, Memory, Outcome, judge};
 use crate::keys::{KeySet, KeyStore, Lookup, RemoteKeys, SetId};
 use crate::policy::{Action, Kind, Policy, ProviderId, Selected, select};
 use crate::refusal::{KeysError, Refusal, RequestError};
 use crate::rejection::{reject, reject_unread};
 use crate::request::{Headers, Request};
+use crate::signature::Budget;
 use crate::time::{Clock, UnixTime};
 
 /// A request that waits: the shell's name for it.
@@ -35,7 +35,7 @@ const WAKES: usize = 32;
 pub struct Engine {
     policy: Policy,
     keys: Rc<RefCell<KeyStore>>,
-    handshakes: RefCell<Handshakes>,
+    memory: Memory,
     waiting: Vec<(Ticket, Wait)>,
     clock: Clock,
 }
@@ -130,7 +130,9 @@ impl Engine {
     #[must_use]
     pub fn new(policy: Policy, keys: Rc<RefCell<KeyStore>>, now: UnixTime) -> Self {
         keys.borrow_mut().acquire(policy.key_sets.iter().map(|(set, _)| set), now);
-        Self { policy, keys, handshakes: RefCell::default(), waiting: Vec::new(), clock: Clock::default() }
+        let budget = RefCell::new(Budget::new(policy.limits.slow_verifications));
+        let memory = Memory { handshakes: RefCell::default(), budget };
+        Self { policy, keys, memory, waiting: Vec::new(), clock: Clock::default() }
     }
 
     /// The policy.
@@ -151,7 +153,7 @@ impl Engine {
             Action::Deny => self.reject(request, RequestError::Denied.into(), Some(selected.index), None),
             Action::Require(requirement) => {
                 let key_sets = SetsNow { engine: self, now: at.now };
-                match judge(&self.policy, requirement, &selected, request, &key_sets, &self.handshakes, at) {
+                match judge(&self.policy, requirement, &selected, request, &key_sets, &self.memory, at) {
                     Outcome::Satisfied(proofs) => self.pass(request, selected.index, proofs),
                     Outcome::Refused(refusal, provider) => self.reject(request, refusal, Some(selected.index), provider),
                     Outcome::Forbidden(error, provider, subject) => {

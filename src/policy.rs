@@ -244,4 +244,6 @@ pub struct Paths {
 pub struct Limits {
     /// Requests that wait, per provider and worker.
     pub waiting: usize,
+    /// Slow verifications, per second and worker.
+    pub slow_verifications: u32,
 }

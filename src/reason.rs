@@ -139,6 +139,8 @@ reasons! {
     KeysUnavailable = "keys_unavailable", Unavailable;
     /// The keys to verify with could not be refreshed for too long.
     KeysStale = "keys_stale", Unavailable;
+    /// Too many signatures have to be verified at once.
+    VerificationBusy = "verification_busy", Unavailable;
 
     /// A value of the identity can't stand in a header.
     HeaderValue = "header_value", Forbidden;

@@ -802,7 +802,6 @@ fn what_comes_later_is_refused_at_load() {
         "rules": [{"require": "tokens", "mode": {"observe": {"until": "2027-01-01T00:00:00Z"}}}],
         "mode": {"observe": {"until": "2027-01-01T00:00:00Z"}},
         "cache": {"entries": 10000},
-        "limits": {"slow_verifications": 200},
     });
     let failure = Stage::new().config(configuration).try_start().err().expect("Envoy refuses it");
     let faults: Vec<&str> = failure.log.lines().filter_map(|line| line.split_once("configuration: ")).map(|(_, fault)| fault).collect();
@@ -817,7 +816,6 @@ fn what_comes_later_is_refused_at_load() {
         "rules[0].mode",
         "mode",
         "cache",
-        "limits.slow_verifications",
     ] {
         let said = faults
             .iter()

@@ -1,3 +1,5 @@
+mod slow_verification;
+
 use super::*;
 use crate::keys::Lookup;
 use crate::peer::Plaintext;

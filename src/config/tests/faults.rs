@@ -67,7 +67,6 @@ fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
         ("/mode", json!({"observe": {}}), "mode: "),
         ("/mode", json!("observe"), "mode: "),
         ("/rules/0/mode", json!({"observe": {}}), "rules[0].mode: "),
-        ("/limits", json!({"slow_verifications": 200}), "limits.slow_verifications: "),
         ("/providers/tokens/jwt/keys/unknown_kid", json!({"cooldown": "30s"}), "providers.tokens.jwt.keys.unknown_kid: "),
         ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),
         ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
@@ -195,7 +194,7 @@ pub(super) fn one_of_everything() -> Value {
     let config = with(config, "/paths", json!({"encoded_slash": "keep", "empty_segments": "keep", "parameters": "refuse"}));
     let config =
         with(config, "/revoked", json!({"subjects": "callers/a", "jti": ["1", "1"], "kids": ["k"], "certificate_sha256": [OTHER_DIGEST]}));
-    with(with(config, "/limits", json!({"waiting": 1})), "/mode", json!("enforce"))
+    with(with(config, "/limits", json!({"waiting": 1, "slow_verifications": 100_000})), "/mode", json!("enforce"))
 }
 
 #[test]

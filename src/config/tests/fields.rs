@@ -359,6 +359,8 @@ fn reject_and_the_rest() {
             ("/revoked/kids", json!([""]), "revoked.kids[0]: empty"),
             ("/revoked/certificate_sha256", json!(["ab:cd"]), "revoked.certificate_sha256[0]: 2 bytes after hex; a SHA-256 digest has 32"),
             ("/revoked/certificate_sha256", json!(["-----BEGIN"]), "revoked.certificate_sha256[0]: neither base64 nor hex"),
+            ("/limits/slow_verifications", json!(0), "limits.slow_verifications: out of bounds; at least 1, at most 100000"),
+            ("/limits/slow_verifications", json!(100_001), "limits.slow_verifications: out of bounds"),
             ("/mode", json!("off"), "mode: not a word"),
             ("/providers", json!([]), "providers: a list, where an object, by name is wanted"),
         ],
