@@ -21,6 +21,7 @@ mod quantity;
 mod reader;
 mod reject;
 mod require;
+mod revoked;
 mod rules;
 mod secret;
 mod seen;
@@ -45,6 +46,7 @@ use self::provider::ProviderForm;
 use self::reader::{Form, Node, Reader};
 use self::reject::RejectForm;
 use self::require::{RequireForm, Scope};
+use self::revoked::RevokedForm;
 use self::rules::{Named, RuleForm};
 use self::upstream::UpstreamForm;
 use crate::policy::{Action, KeySources, Kind, Match, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule};
@@ -67,7 +69,7 @@ fields! {
         /// Bounds.
         limits: LimitsForm = "{}",
         /// What is no longer good.
-        revoked: Later,
+        revoked: RevokedForm = "{}",
         /// How the rules are applied.
         mode: Mode,
         /// Requirements by name, for `use`.
@@ -111,6 +113,7 @@ impl ConfigForm {
         let (rules, named) = self.rules(known, paths, cx);
         let reject = self.reject.get().and_then(|form| form.compile(&Path::ROOT.name("reject"), cx));
         let limits = self.limits.get().and_then(|form| form.compile(&Path::ROOT.name("limits"), cx));
+        let revoked = self.revoked.get().map(|form| form.compile(known, &Path::ROOT.name("revoked"), cx));
 
         if named.paths || named.methods {
             removed.extend(OVERRIDES.map(|name| NamePattern::Exact(name.to_owned())));
@@ -127,6 +130,7 @@ impl ConfigForm {
             reject: reject?,
             paths,
             limits: limits?,
+            revoked: revoked?,
             key_sets,
             names_paths: named.paths,
         })

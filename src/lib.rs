@@ -18,6 +18,7 @@ pub mod keys;
 pub mod peer;
 pub mod policy;
 pub mod reason;
+pub mod recent;
 pub mod refusal;
 pub mod rejection;
 pub mod request;

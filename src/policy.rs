@@ -6,6 +6,7 @@ mod matching;
 mod path;
 mod removal;
 mod requirement;
+mod revoked;
 
 pub use condition::{Condition, Operand, Subject, Test};
 pub use host::HostPattern;
@@ -13,6 +14,7 @@ pub use matching::{Match, MethodSet, PathMatch, Selected, select};
 pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal};
 pub use requirement::{Need, Requirement};
+pub use revoked::{Revocation, Revoked, RevokedBy};
 
 use std::sync::Arc;
 
@@ -45,6 +47,8 @@ pub struct Policy {
     pub paths: Paths,
     /// Bounds.
     pub limits: Limits,
+    /// What is no longer good.
+    pub revoked: Revoked,
     /// The key sets to keep fresh, each once.
     pub key_sets: KeySources,
     /// Some rule names a path, so that paths must be readable in one way only.
@@ -240,4 +244,6 @@ pub struct Paths {
 pub struct Limits {
     /// Requests that wait, per provider and worker.
     pub waiting: usize,
+    /// Slow verifications, per second and worker.
+    pub slow_verifications: u32,
 }

@@ -134,10 +134,15 @@ reasons! {
     /// An attribute has not the value that is demanded.
     AttributeMismatch = "attribute_mismatch", Forbidden;
 
+    /// The credential is revoked.
+    Revoked = "revoked", Unauthorized;
+
     /// The keys to verify with are not there yet.
     KeysUnavailable = "keys_unavailable", Unavailable;
     /// The keys to verify with could not be refreshed for too long.
     KeysStale = "keys_stale", Unavailable;
+    /// Too many signatures have to be verified at once.
+    VerificationBusy = "verification_busy", Unavailable;
 
     /// A value of the identity can't stand in a header.
     HeaderValue = "header_value", Forbidden;

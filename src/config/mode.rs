@@ -49,7 +49,7 @@ fields! {
         /// Requests that wait for keys, per provider and worker.
         waiting: Integer = "1000",
         /// Slow verifications, per second and worker.
-        slow_verifications: Later,
+        slow_verifications: Integer = "200",
     }
 }
 
@@ -63,13 +63,17 @@ impl PathsForm {
 
 impl LimitsForm {
     pub(super) fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Limits> {
-        let Integer(waiting) = self.waiting.get()?;
-        match usize::try_from(*waiting) {
-            Ok(waiting @ 1..=1_000_000) => Some(Limits { waiting }),
-            _ => {
-                cx.fault(&at.name("waiting"), format_args!("out of bounds; at least 1, at most 1000000"));
-                None
-            }
-        }
+        let waiting = bounded(&self.waiting, 1_000_000, &at.name("waiting"), cx);
+        let slow_verifications = bounded(&self.slow_verifications, 100_000, &at.name("slow_verifications"), cx);
+        Some(Limits { waiting: usize::try_from(waiting?).ok()?, slow_verifications: slow_verifications? })
     }
+}
+
+fn bounded(given: &Given<Integer>, most: u32, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<u32> {
+    let Integer(number) = given.get()?;
+    let number = u32::try_from(*number).ok().filter(|number| (1..=most).contains(number));
+    if number.is_none() {
+        cx.fault(at, format_args!("out of bounds; at least 1, at most {most}"));
+    }
+    number
 }

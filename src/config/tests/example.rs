@@ -85,7 +85,8 @@ fn example() -> Value {
             "resource_metadata": "https://api.example/.well-known/oauth-protected-resource",
         },
         "paths": {"encoded_slash": "refuse", "empty_segments": "refuse", "parameters": "keep"},
-        "limits": {"waiting": "1000"},
+        "limits": {"waiting": "1000", "slow_verifications": 200},
+        "revoked": {"subjects": ["partners/billing"], "jti": ["1"], "kids": ["k"], "certificate_sha256": [DIGEST]},
         "mode": "enforce",
         "requirements": {"staff": {"any": ["members", "cognito"]}},
     })
@@ -102,7 +103,7 @@ fn the_documented_example_loads() {
     assert_eq!(names(&policy), ["cognito", "members", "partners"]);
     assert!(policy.names_paths);
     assert!(!policy.paths.encoded_slash && policy.paths.parameters);
-    assert_eq!(policy.limits.waiting, 1000);
+    assert_eq!((policy.limits.waiting, policy.limits.slow_verifications), (1000, 200));
 
     let Kind::Jwt { jwt, from } = &policy.providers[0].kind else { panic!() };
     assert_eq!(*from, [Place::Header { name: "authorization".into(), scheme: Some("bearer".into()) }]);

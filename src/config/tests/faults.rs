@@ -64,11 +64,9 @@ fn many_faults_are_found_in_one_go() {
 fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
     let cases = [
         ("/cache", json!({"entries": 10}), "cache: "),
-        ("/revoked", json!({}), "revoked: "),
         ("/mode", json!({"observe": {}}), "mode: "),
         ("/mode", json!("observe"), "mode: "),
         ("/rules/0/mode", json!({"observe": {}}), "rules[0].mode: "),
-        ("/limits", json!({"slow_verifications": 200}), "limits.slow_verifications: "),
         ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),
         ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
         ("/providers/tokens/jwt/formats", json!(["jws", "cyphernode-2021"]), "providers.tokens.jwt.formats[1]: "),
@@ -191,7 +189,9 @@ pub(super) fn one_of_everything() -> Value {
         "explain": true, "challenge": "none", "resource_metadata": "https://a.example/x"}),
     );
     let config = with(config, "/paths", json!({"encoded_slash": "keep", "empty_segments": "keep", "parameters": "refuse"}));
-    with(with(config, "/limits", json!({"waiting": 1})), "/mode", json!("enforce"))
+    let config =
+        with(config, "/revoked", json!({"subjects": "callers/a", "jti": ["1", "1"], "kids": ["k"], "certificate_sha256": [OTHER_DIGEST]}));
+    with(with(config, "/limits", json!({"waiting": 1, "slow_verifications": 100_000})), "/mode", json!("enforce"))
 }
 
 #[test]
