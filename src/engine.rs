@@ -12,6 +12,7 @@ use crate::authenticator::jwt::Keys;
 use crate::decision::{Asked, Decision, Pass, Rejection, Wait};
 use crate::judgement::{At, KeySets, Outcome, judge};
 use crate::keys::{KeySet, KeyStore, Lookup, RemoteKeys, SetId};
+use crate::observation;
 use crate::policy::{Action, Kind, Policy, ProviderId, Selected, select};
 use crate::refusal::{KeysError, Refusal, RequestError};
 use crate::rejection::{reject, reject_unread};
@@ -142,23 +143,32 @@ impl Engine {
     /// Decides over a request.
     #[must_use]
     pub fn decide(&self, request: &Request, asked: &Asked, at: &At<'_>) -> Decision {
-        let selected = match select(&self.policy, request) {
-            Ok(selected) => selected,
-            Err(error) => return self.reject(request, error.into(), None, None),
-        };
+        match select(&self.policy, request) {
+            Ok(selected) if selected.rule.mode.observes(at.now) => {
+                observation::decide(&self.policy, asked, &|asked| self.enforce(request, &selected, asked, at))
+            }
+            Ok(selected) => self.enforce(request, &selected, asked, at),
+            Err(error) if self.policy.mode.observes(at.now) => {
+                observation::observe(&self.policy, self.reject(request, error.into(), None, None))
+            }
+            Err(error) => self.reject(request, error.into(), None, None),
+        }
+    }
+
+    fn enforce(&self, request: &Request, selected: &Selected<'_>, asked: &Asked, at: &At<'_>) -> Decision {
         match &selected.rule.then {
             Action::Anyone => self.pass(request, selected.index, vec![]),
             Action::Deny => self.reject(request, RequestError::Denied.into(), Some(selected.index), None),
             Action::Require(requirement) => {
                 let key_sets = SetsNow { engine: self, now: at.now };
-                match judge(&self.policy, requirement, &selected, request, &key_sets, &self.handshakes, at) {
+                match judge(&self.policy, requirement, selected, request, &key_sets, &self.handshakes, at) {
                     Outcome::Satisfied(proofs) => self.pass(request, selected.index, proofs),
                     Outcome::Refused(refusal, provider) => self.reject(request, refusal, Some(selected.index), provider),
                     Outcome::Forbidden(error, provider, subject) => {
                         let rejection = reject(&self.policy, request, error.into(), Some(selected.index), Some(provider));
                         Decision::Reject(Rejection { subject, ..rejection })
                     }
-                    Outcome::KeysNeeded(provider) => self.await_keys(request, &selected, provider, asked, at.now),
+                    Outcome::KeysNeeded(provider) => self.await_keys(request, selected, provider, asked, at.now),
                 }
             }
         }

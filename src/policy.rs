@@ -3,6 +3,7 @@
 mod condition;
 mod host;
 mod matching;
+mod mode;
 mod path;
 mod removal;
 mod requirement;
@@ -10,6 +11,7 @@ mod requirement;
 pub use condition::{Condition, Operand, Subject, Test};
 pub use host::HostPattern;
 pub use matching::{Match, MethodSet, PathMatch, Selected, select};
+pub use mode::Mode;
 pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal};
 pub use requirement::{Need, Requirement};
@@ -45,6 +47,8 @@ pub struct Policy {
     pub paths: Paths,
     /// Bounds.
     pub limits: Limits,
+    /// What becomes of requests that are refused before a rule is found.
+    pub mode: Mode,
     /// The key sets to keep fresh, each once.
     pub key_sets: KeySources,
     /// Some rule names a path, so that paths must be readable in one way only.
@@ -115,6 +119,8 @@ pub struct Rule {
     pub when: Match,
     /// What they must bring.
     pub then: Action,
+    /// What becomes of those that are refused: the rule's own mode, or the policy's.
+    pub mode: Mode,
 }
 
 /// What a rule demands.

@@ -65,9 +65,6 @@ fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
     let cases = [
         ("/cache", json!({"entries": 10}), "cache: "),
         ("/revoked", json!({}), "revoked: "),
-        ("/mode", json!({"observe": {}}), "mode: "),
-        ("/mode", json!("observe"), "mode: "),
-        ("/rules/0/mode", json!({"observe": {}}), "rules[0].mode: "),
         ("/limits", json!({"slow_verifications": 200}), "limits.slow_verifications: "),
         ("/providers/tokens/jwt/keys/unknown_kid", json!({"cooldown": "30s"}), "providers.tokens.jwt.keys.unknown_kid: "),
         ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),

@@ -346,7 +346,7 @@ fn reject_and_the_rest() {
             ("/reject/resource_metadata", json!("https://a.example/\"x"), "reject.resource_metadata: quotes"),
             ("/paths/parameters", json!("ignore"), "paths.parameters: not a word"),
             ("/limits/waiting", json!(0), "limits.waiting: out of bounds"),
-            ("/mode", json!("off"), "mode: not a word"),
+            ("/mode", json!("off"), "mode: not a mode; write enforce, or {observe: {until: "),
             ("/providers", json!([]), "providers: a list, where an object, by name is wanted"),
         ],
     );
