@@ -13,7 +13,8 @@ use crate::authenticator::jwt::Keys;
 use crate::decision::{Asked, Decision, Pass, Rejection, Wait};
 use crate::judgement::{At, KeySets, Memory, Outcome, judge};
 use crate::keys::{Begin, KeySet, KeyStore, Lookup, RemoteKeys, SetId};
-use crate::policy::{Action, Kind, Policy, ProviderId, select};
+use crate::observation;
+use crate::policy::{Action, Kind, Policy, ProviderId, Selected, select};
 use crate::refusal::{KeysError, Refusal, RequestError};
 use crate::rejection::{reject, reject_unread};
 use crate::request::{Headers, Request};
@@ -152,16 +153,25 @@ impl Engine {
     /// Decides over a request.
     #[must_use]
     pub fn decide(&self, request: &Request, asked: &Asked, at: &At<'_>) -> Decision {
-        let selected = match select(&self.policy, request) {
-            Ok(selected) => selected,
-            Err(error) => return self.reject(request, error.into(), None, None),
-        };
+        match select(&self.policy, request) {
+            Ok(selected) if selected.rule.mode.observes(at.now) => {
+                observation::decide(&self.policy, &|asked| self.enforce(request, &selected, asked, at))
+            }
+            Ok(selected) => self.enforce(request, &selected, asked, at),
+            Err(error) if self.policy.mode.observes(at.now) => {
+                observation::observe(&self.policy, self.reject(request, error.into(), None, None))
+            }
+            Err(error) => self.reject(request, error.into(), None, None),
+        }
+    }
+
+    fn enforce(&self, request: &Request, selected: &Selected<'_>, asked: &Asked, at: &At<'_>) -> Decision {
         match &selected.rule.then {
             Action::Anyone => self.pass(request, selected.index, vec![]),
             Action::Deny => self.reject(request, RequestError::Denied.into(), Some(selected.index), None),
             Action::Require(requirement) => {
                 let key_sets = SetsNow { engine: self, now: at.now };
-                let judge = || judge(&self.policy, requirement, &selected, request, &key_sets, &self.memory, at);
+                let judge = || judge(&self.policy, requirement, selected, request, &key_sets, &self.memory, at);
                 let mut outcome = judge();
                 // Another worker may have the keys already.
                 if let Outcome::KeysNeeded(provider, _) = outcome

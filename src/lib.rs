@@ -15,6 +15,7 @@ pub mod identity;
 pub mod json;
 pub mod judgement;
 pub mod keys;
+pub mod observation;
 pub mod peer;
 pub mod policy;
 pub mod reason;

@@ -3,6 +3,7 @@
 mod condition;
 mod host;
 mod matching;
+mod mode;
 mod path;
 mod removal;
 mod requirement;
@@ -11,6 +12,7 @@ mod revoked;
 pub use condition::{Condition, Operand, Subject, Test};
 pub use host::HostPattern;
 pub use matching::{Match, MethodSet, PathMatch, Selected, select};
+pub use mode::Mode;
 pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal};
 pub use requirement::{Need, Requirement};
@@ -49,6 +51,8 @@ pub struct Policy {
     pub limits: Limits,
     /// What is no longer good.
     pub revoked: Revoked,
+    /// What becomes of requests that are refused before a rule is found.
+    pub mode: Mode,
     /// The key sets to keep fresh, each once.
     pub key_sets: KeySources,
     /// Some rule names a path, so that paths must be readable in one way only.
@@ -119,6 +123,8 @@ pub struct Rule {
     pub when: Match,
     /// What they must bring.
     pub then: Action,
+    /// What becomes of those that are refused: the rule's own mode, or the policy's.
+    pub mode: Mode,
 }
 
 /// What a rule demands.

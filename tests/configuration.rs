@@ -381,11 +381,9 @@ fn what_is_for_later_is_refused_by_name() {
             },
         },
         "rules": [
-            {"match": {"path": "/a"}, "mode": {"observe": {"until": "2027-01-01T00:00:00Z"}}, "require": "b"},
-            {"match": {"path": "/b"}, "mode": "observe", "require": "b"},
+            {"match": {"path": "/b"}, "require": "b"},
             {"allow": "anyone"},
         ],
-        "mode": {"observe": {"until": "2027-01-01T00:00:00Z"}},
         "cache": {"entries": 10_000},
     });
     let (faults, _) = faults_of(Plugin::new(later));
@@ -400,9 +398,6 @@ fn what_is_for_later_is_refused_by_name() {
             ("providers.shoppers.remote", version),
             ("providers.cookies.from[0].cookie", version),
             ("providers.cookies.from[0].origins", version),
-            ("rules[0].mode", version),
-            ("rules[1].mode", version),
-            ("mode", version),
             ("cache", version),
         ],
         &faults,

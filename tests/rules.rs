@@ -799,8 +799,7 @@ fn what_comes_later_is_refused_at_load() {
             "members": {"client_certificate": {}},
             "shoppers": {"remote": {"credential": "basic"}},
         },
-        "rules": [{"require": "tokens", "mode": {"observe": {"until": "2027-01-01T00:00:00Z"}}}],
-        "mode": {"observe": {"until": "2027-01-01T00:00:00Z"}},
+        "rules": [{"require": "tokens"}],
         "cache": {"entries": 10000},
     });
     let failure = Stage::new().config(configuration).try_start().err().expect("Envoy refuses it");
@@ -811,8 +810,6 @@ fn what_comes_later_is_refused_at_load() {
         "providers.tokens.jwt.formats[1]",
         "providers.tokens.from[1].cookie",
         "providers.shoppers.remote",
-        "rules[0].mode",
-        "mode",
         "cache",
     ] {
         let said = faults

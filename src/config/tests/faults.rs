@@ -64,9 +64,6 @@ fn many_faults_are_found_in_one_go() {
 fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
     let cases = [
         ("/cache", json!({"entries": 10}), "cache: "),
-        ("/mode", json!({"observe": {}}), "mode: "),
-        ("/mode", json!("observe"), "mode: "),
-        ("/rules/0/mode", json!({"observe": {}}), "rules[0].mode: "),
         ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),
         ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
         ("/providers/tokens/jwt/formats", json!(["jws", "cyphernode-2021"]), "providers.tokens.jwt.formats[1]: "),

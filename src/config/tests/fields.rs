@@ -432,7 +432,7 @@ fn reject_and_the_rest() {
             ("/revoked/certificate_sha256", json!(["-----BEGIN"]), "revoked.certificate_sha256[0]: neither base64 nor hex"),
             ("/limits/slow_verifications", json!(0), "limits.slow_verifications: out of bounds; at least 1, at most 100000"),
             ("/limits/slow_verifications", json!(100_001), "limits.slow_verifications: out of bounds"),
-            ("/mode", json!("off"), "mode: not a word"),
+            ("/mode", json!("off"), "mode: not a mode; write enforce, or {observe: {until: "),
             ("/providers", json!([]), "providers: a list, where an object, by name is wanted"),
         ],
     );

@@ -82,6 +82,7 @@ impl Worker {
             Decision::Pass(_) => "pass",
             Decision::Reject(rejection) => rejection.refusal.reason().code(),
             Decision::Wait(_) => "wait",
+            Decision::Observe(_) => "observe",
         }
     }
 

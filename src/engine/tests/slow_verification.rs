@@ -36,7 +36,7 @@ fn decide(engine: &Engine, token: &str, now: UnixTime) -> Option<Rejection> {
     match engine.decide(&request, &Asked::default(), &At { now, verify: &Module, peer: &Plaintext }) {
         Decision::Pass(_) => None,
         Decision::Reject(rejection) => Some(rejection),
-        Decision::Wait(_) => panic!("there are keys"),
+        Decision::Wait(_) | Decision::Observe(_) => panic!("there are keys, and a rule"),
     }
 }
 
