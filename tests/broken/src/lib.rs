@@ -10,6 +10,7 @@
 //! | `declare readonly` or `declare mutable`, and `request` or `connection` if need be | declares the verdict, with this span |
 //! | `verdict VALUE` | sets the verdict; the status of that goes upstream as `x-broken-status` |
 //! | `set NAME VALUE`, `add NAME VALUE`, `remove NAME` | changes the request's headers |
+//! | `read NAME` | reads a header as text, as most plugins do: the SDK panics where it isn't UTF-8 |
 //! | `trap` | panics |
 #![cfg(target_os = "wasi")]
 #![allow(unsafe_code, reason = "the SDK's set_property panics on any status but Ok")]
@@ -85,6 +86,7 @@ impl HttpContext for Http {
                 ["set", name, value] => hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value)).expect("a header"),
                 ["add", name, value] => hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value).expect("a header"),
                 ["remove", name] => hostcalls::set_map_value(MapType::HttpRequestHeaders, name, None).expect("a header"),
+                ["read", name] => drop(hostcalls::get_map_value(MapType::HttpRequestHeaders, name)),
                 ["trap"] => panic!("told to panic"),
                 _ => {}
             }
