@@ -176,9 +176,8 @@ fn forged_tokens() {
         }
     }
     assert!(failures.is_empty(), "{} failed:\n\n{}", failures.len(), failures.join("\n"));
-    for what in ["exp 0"] {
-        assert!(taken.contains(&what), "{what} is no attack any more; Envoy's own filter takes {taken:?}");
-    }
+    // Envoy's own filter is right about most; these are the rest: tokens are forged because they pass somewhere.
+    assert!(taken.len() >= 5, "the attacks are none: Envoy's own filter takes only {taken:?}");
     stage.check(both([sends("/api", &whole).expect(200).upstream("x-auth-subject", "mallory"), sends("/native", &whole).expect(200)]));
     assert_eq!(stage.identity_provider.fetch_count(), 0, "somebody followed a token's own link");
 }
