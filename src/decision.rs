@@ -81,28 +81,54 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What an evaluation waits for. When it arrives, or time is up, the request is decided again with this as [`Asked`].
+/// What an evaluation waits for: keys that fit better than those it has. Then, or when time is up, the request is decided again with this as [`Asked`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     /// The key set.
     pub on: SetId,
+    /// When the keys that there were then had come; zero: there were none.
+    pub seen: UnixTime,
+    /// When the first question was asked: a fetch that began before is no answer to it.
+    pub question: UnixTime,
     /// When waiting ends.
     pub until: UnixTime,
 }
 
-/// What a request has waited for already: each thing is awaited once, so that nothing loops.
+impl Wait {
+    /// There are keys, but not the one that a token names.
+    #[must_use]
+    pub fn is_for_unknown_key(&self) -> bool {
+        self.seen != UnixTime::default()
+    }
+}
+
+/// What a request has waited for already: for each set once and no longer than that, so that nothing loops.
 #[derive(Clone, Debug, Default)]
-pub struct Asked(Vec<SetId>);
+pub struct Asked {
+    waits: Vec<Wait>,
+    may_not: bool,
+}
 
 impl Asked {
     /// Remembers that this was awaited.
-    pub fn add(&mut self, set: SetId) {
-        self.0.push(set);
+    pub fn add(&mut self, wait: Wait) {
+        self.waits.push(wait);
     }
 
-    /// Whether this was awaited.
+    /// Too many wait already.
+    pub const fn no_more(&mut self) {
+        self.may_not = true;
+    }
+
+    /// How this set was awaited last.
     #[must_use]
-    pub fn has(&self, set: SetId) -> bool {
-        self.0.contains(&set)
+    pub fn last(&self, set: SetId) -> Option<&Wait> {
+        self.waits.iter().rfind(|wait| wait.on == set)
+    }
+
+    /// Whether it may wait at all.
+    #[must_use]
+    pub const fn may_wait(&self) -> bool {
+        !self.may_not
     }
 }

@@ -1,5 +1,7 @@
 //! The whole of the core in one place: it decides over requests, and says when to fetch keys. State changes here alone.
 
+mod waiting;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -11,24 +13,23 @@ use crate::authenticator::Handshakes;
 use crate::authenticator::jwt::Keys;
 use crate::decision::{Asked, Decision, Pass, Rejection, Wait};
 use crate::judgement::{At, KeySets, Outcome, judge};
-use crate::keys::{KeySet, KeyStore, Lookup, RemoteKeys, SetId};
-use crate::policy::{Action, Kind, Policy, ProviderId, Selected, select};
+use crate::keys::{Begin, KeySet, KeyStore, Lookup, RemoteKeys, SetId};
+use crate::policy::{Action, Kind, Policy, ProviderId, select};
 use crate::refusal::{KeysError, Refusal, RequestError};
 use crate::rejection::{reject, reject_unread};
 use crate::request::{Headers, Request};
-use crate::time::{Clock, UnixTime};
+use crate::time::UnixTime;
+use waiting::Waiting;
 
 /// A request that waits: the shell's name for it.
 pub type Ticket = u32;
 
-/// How often to look at the clock when nothing is due.
-const IDLE: Duration = Duration::from_secs(1);
-/// How often at most.
+/// How often to look around when nothing is due: other workers may have fetched keys.
+const IDLE: Duration = Duration::from_millis(250);
+/// How often where there are no keys to fetch.
+const STILL: Duration = Duration::from_secs(1);
+/// How often at most, and while requests wait: their keys may come by another worker.
 const BUSY: Duration = Duration::from_millis(10);
-/// How often while requests wait: their keys may come by another engine of this VM.
-const WAITING: Duration = Duration::from_millis(50);
-/// How many requests are woken at once. Envoy carries out their answers one inside the other, on a stack that bears some three hundred.
-const WAKES: usize = 32;
 
 /// The core at work under one policy.
 #[derive(Debug)]
@@ -36,8 +37,11 @@ pub struct Engine {
     policy: Policy,
     keys: Rc<RefCell<KeyStore>>,
     handshakes: RefCell<Handshakes>,
-    waiting: Vec<(Ticket, Wait)>,
-    clock: Clock,
+    waiting: Waiting,
+    /// Tells this engine's fetches from those of others; never zero.
+    id: u64,
+    /// The last time that was seen.
+    now: UnixTime,
 }
 
 /// Something that happened.
@@ -71,6 +75,8 @@ pub enum FetchError {
     TooLarge,
     /// No usable key set: why.
     Invalid(String),
+    /// No answer at all: the worker that fetched is gone.
+    Lost,
 }
 
 impl FetchError {
@@ -83,6 +89,7 @@ impl FetchError {
             Self::Status(_) => "status",
             Self::TooLarge => "too_large",
             Self::Invalid(_) => "invalid",
+            Self::Lost => "lost",
         }
     }
 }
@@ -95,6 +102,7 @@ impl fmt::Display for FetchError {
             Self::Status(status) => write!(f, "status {status}"),
             Self::TooLarge => f.write_str("longer than max_body"),
             Self::Invalid(why) => f.write_str(why),
+            Self::Lost => f.write_str("no answer in time, not even a failure"),
         }
     }
 }
@@ -115,8 +123,8 @@ pub enum Level {
 pub enum Effect {
     /// Fetch this set, and report the answer as [`Event::Fetched`].
     Fetch(SetId, RemoteKeys),
-    /// Decide over this request again.
-    Wake(Ticket),
+    /// Decide over this request again, with this in [`Asked`].
+    Wake(Ticket, Wait),
     /// Count a fetch: the provider, and its outcome.
     CountFetch(Arc<str>, &'static str),
     /// Note when a provider's keys came.
@@ -126,11 +134,11 @@ pub enum Effect {
 }
 
 impl Engine {
-    /// At work from now on. Key sets that `keys` holds already are used.
+    /// At work from now on. Key sets that `keys` holds already are used. `random` tells this engine from others of the process.
     #[must_use]
-    pub fn new(policy: Policy, keys: Rc<RefCell<KeyStore>>, now: UnixTime) -> Self {
-        keys.borrow_mut().acquire(policy.key_sets.iter().map(|(set, _)| set), now);
-        Self { policy, keys, handshakes: RefCell::default(), waiting: Vec::new(), clock: Clock::default() }
+    pub fn new(policy: Policy, keys: Rc<RefCell<KeyStore>>, now: UnixTime, random: u64) -> Self {
+        keys.borrow_mut().acquire(&policy.key_sets, now);
+        Self { policy, keys, handshakes: RefCell::default(), waiting: Waiting::default(), id: random.max(1), now }
     }
 
     /// The policy.
@@ -151,14 +159,25 @@ impl Engine {
             Action::Deny => self.reject(request, RequestError::Denied.into(), Some(selected.index), None),
             Action::Require(requirement) => {
                 let key_sets = SetsNow { engine: self, now: at.now };
-                match judge(&self.policy, requirement, &selected, request, &key_sets, &self.handshakes, at) {
+                let judge = || judge(&self.policy, requirement, &selected, request, &key_sets, &self.handshakes, at);
+                let mut outcome = judge();
+                // Another worker may have the keys already.
+                if let Outcome::KeysNeeded(provider, _) = outcome
+                    && self.catch_up(provider, at.now)
+                {
+                    outcome = judge();
+                }
+                match outcome {
                     Outcome::Satisfied(proofs) => self.pass(request, selected.index, proofs),
                     Outcome::Refused(refusal, provider) => self.reject(request, refusal, Some(selected.index), provider),
                     Outcome::Forbidden(error, provider, subject) => {
                         let rejection = reject(&self.policy, request, error.into(), Some(selected.index), Some(provider));
                         Decision::Reject(Rejection { subject, ..rejection })
                     }
-                    Outcome::KeysNeeded(provider) => self.await_keys(request, &selected, provider, asked, at.now),
+                    Outcome::KeysNeeded(provider, unknown) => {
+                        let waits = self.await_keys(provider, unknown, asked, at.now);
+                        waits.map_or_else(|refusal| self.reject(request, refusal, Some(selected.index), Some(provider)), Decision::Wait)
+                    }
                 }
             }
         }
@@ -184,22 +203,18 @@ impl Engine {
 
     /// Lets a request wait, unless too many do.
     pub fn wait(&mut self, ticket: Ticket, wait: Wait) -> bool {
-        let same = self.waiting.iter().filter(|(_, other)| other.on == wait.on).count();
-        let has_room = same < self.policy.limits.waiting;
-        if has_room {
-            self.waiting.push((ticket, wait));
-        }
-        has_room
+        self.waiting.add(ticket, wait, self.policy.limits.waiting)
     }
 
     /// A waiting request is gone.
     pub fn leave(&mut self, ticket: Ticket) {
-        self.waiting.retain(|(other, _)| *other != ticket);
+        self.waiting.remove(ticket);
     }
 
     /// Takes in what happened, and says what is to be done.
     pub fn handle(&mut self, event: Event<'_>, now: UnixTime, random: &mut dyn FnMut() -> u64) -> Vec<Effect> {
-        self.observe(now);
+        self.now = now;
+        self.waiting.observe(now);
         match event {
             Event::Tick => self.tick(now, random),
             Event::Fetched(set, answer) => self.fetched(set, answer, now, random),
@@ -209,10 +224,14 @@ impl Engine {
     /// When to tick again: soon while something is due, slowly while nothing is.
     #[must_use]
     pub fn tick_period(&self, now: UnixTime) -> Duration {
-        let mut keys = self.keys.borrow_mut();
-        let fetches = self.policy.key_sets.iter().filter_map(|(set, source)| Some(keys.refresh(*set)?.next(source)));
-        let next = fetches.chain(self.waiting.iter().map(|(_, wait)| wait.until)).min();
-        let longest = if self.waiting.is_empty() { IDLE } else { WAITING };
+        let keys = self.keys.borrow();
+        let fetches = self.policy.key_sets.iter().filter_map(|(set, source)| keys.next(*set, source, now));
+        let next = fetches.chain(self.waiting.next()).min();
+        let longest = match (self.waiting.is_empty(), self.policy.key_sets.is_empty()) {
+            (false, _) => BUSY,
+            (true, false) => IDLE,
+            (true, true) => STILL,
+        };
         next.map_or(longest, |next| next.since(now)).clamp(BUSY, longest)
     }
 
@@ -232,18 +251,48 @@ impl Engine {
         Decision::Reject(reject(&self.policy, request, refusal, rule, provider))
     }
 
-    fn await_keys(&self, request: &Request, selected: &Selected<'_>, provider: ProviderId, asked: &Asked, now: UnixTime) -> Decision {
-        let refuse = |error: KeysError| self.reject(request, error.into(), Some(selected.index), Some(provider));
-        let Some(Kind::Jwt { jwt, .. }) = self.policy.provider(provider).map(|p| &p.kind) else {
-            return refuse(KeysError::Unavailable);
+    /// What the provider waits for: `unknown` where its keys lack the one that a token names, or else any keys at all.
+    ///
+    /// # Errors
+    /// Why waiting is no use, or no longer.
+    fn await_keys(&self, provider: ProviderId, unknown: Option<Refusal>, asked: &Asked, now: UnixTime) -> Result<Wait, Refusal> {
+        let Some((set, wait, max_stale)) = self.remote_keys(provider) else {
+            return Err(KeysError::Unavailable.into());
         };
-        let Keys::Remote { set, wait, max_stale } = &jwt.keys else {
-            return refuse(KeysError::Unavailable);
-        };
-        match self.look_up(*set, *max_stale, now) {
-            Lookup::Stale => refuse(KeysError::Stale),
-            _ if asked.has(*set) => refuse(KeysError::Unavailable),
-            _ => Decision::Wait(Wait { on: *set, until: now.plus(*wait) }),
+        let last = asked.last(set);
+        let (question, until) = last.map_or((now, now.plus(wait)), |last| (last.question, last.until));
+        let fetched = self.keys.borrow().fetched(set);
+        if let Some(refusal) = unknown {
+            let mut keys = self.keys.borrow_mut();
+            if !keys.is_open(set, question, now) {
+                return Err(refusal);
+            }
+            keys.ask(set, question);
+            if now >= until {
+                return Err(refusal);
+            }
+        } else if matches!(self.look_up(set, max_stale, now), Lookup::Stale) {
+            return Err(KeysError::Stale.into());
+        } else if last.is_some() {
+            return Err(KeysError::Unavailable.into());
+        }
+        if asked.may_wait() { Ok(Wait { on: set, seen: fetched, question, until }) } else { Err(KeysError::Unavailable.into()) }
+    }
+
+    /// Whether other workers fetched other keys for the provider than it had.
+    fn catch_up(&self, provider: ProviderId, now: UnixTime) -> bool {
+        let source = self.remote_keys(provider).and_then(|(set, ..)| Some((set, self.policy.key_set(set)?)));
+        source.is_some_and(|(set, source)| self.keys.borrow_mut().catch_up(set, source, now))
+    }
+
+    /// The provider's key set, how long requests wait for it, and its `max_stale`.
+    fn remote_keys(&self, provider: ProviderId) -> Option<(SetId, Duration, Duration)> {
+        match &self.policy.provider(provider)?.kind {
+            Kind::Jwt { jwt, .. } => match jwt.keys {
+                Keys::Remote { set, wait, max_stale } => Some((set, wait, max_stale)),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -254,28 +303,19 @@ impl Engine {
         }
     }
 
-    /// Whoever waits does so for a while, not for a time of day.
-    fn observe(&mut self, now: UnixTime) {
-        self.keys.borrow_mut().observe(now);
-        let back = self.clock.set_back(now);
-        if !back.is_zero() {
-            self.waiting.iter_mut().for_each(|(_, wait)| wait.until = wait.until.minus(back));
-        }
-    }
-
     fn tick(&mut self, now: UnixTime, random: &mut dyn FnMut() -> u64) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut keys = self.keys.borrow_mut();
         for (set, source) in &self.policy.key_sets {
-            if let Some(refresh) = keys.refresh(*set)
-                && refresh.is_due(source, now, random())
-            {
-                refresh.start(now);
-                effects.push(Effect::Fetch(*set, source.clone()));
+            keys.catch_up(*set, source, now);
+            match keys.begin(*set, source, self.id, now, random()) {
+                Begin::Nothing => {}
+                Begin::Fetch => effects.push(Effect::Fetch(*set, source.clone())),
+                Begin::Lost => report_failure(&FetchError::Lost, source, 0, keys.next(*set, source, now), now, &mut effects),
             }
         }
         drop(keys);
-        effects.extend(self.wake(now));
+        self.wake(now, &mut effects);
         effects
     }
 
@@ -289,61 +329,57 @@ impl Engine {
         let Some(source) = self.policy.key_set(set) else {
             return Vec::new();
         };
-        let bytes = answer.as_ref().map_or(0, |a| a.body.len());
+        let body = answer.as_ref().map_or(&[][..], |a| a.body);
         let mut effects = Vec::new();
-        let read = answer.and_then(|answer| read(answer, source, &mut effects));
         let mut keys = self.keys.borrow_mut();
-        let Some(refresh) = keys.refresh(set) else {
-            return Vec::new();
-        };
-        let place = format!("provider={} cluster={} host={}", source.provider, source.cluster, source.authority);
-        match read {
+        match answer.and_then(|answer| read(answer, source, &mut effects)) {
             Ok(good) => {
-                effects.push(Effect::Log(Level::Info, format!("keys fetched {place} status=200 bytes={bytes} keys={}", good.keys().len())));
-                effects.push(Effect::CountFetch(Arc::clone(&source.provider), "success"));
-                effects.push(Effect::NoteKeys(Arc::clone(&source.provider), now));
-                refresh.succeed(good, source, now, random());
+                let count = good.keys().len();
+                if keys.succeed(set, source, self.id, (good, body), now, random()) {
+                    let line = format!("keys fetched {} status=200 bytes={} keys={count}", Place(source), body.len());
+                    effects.push(Effect::Log(Level::Info, line));
+                    effects.push(Effect::CountFetch(Arc::clone(&source.provider), "success"));
+                    effects.push(Effect::NoteKeys(Arc::clone(&source.provider), now));
+                }
             }
             Err(error) => {
-                refresh.fail(source, now, random());
-                let again = refresh.next(source).since(now).as_millis();
-                effects.push(Effect::Log(Level::Warn, format!("keys not fetched {place} bytes={bytes} again_in={again}ms: {error}")));
-                effects.push(Effect::CountFetch(Arc::clone(&source.provider), error.outcome()));
-                return effects;
+                if keys.fail(set, source, self.id, now, random()) {
+                    report_failure(&error, source, body.len(), keys.next(set, source, now), now, &mut effects);
+                }
             }
         }
         drop(keys);
-        effects.extend(self.wake(now));
+        self.wake(now, &mut effects);
         effects
     }
 
-    /// Wakes those whose time is up or whose keys are there, whoever fetched them. What is left for now comes with the next ticks.
-    fn wake(&mut self, now: UnixTime) -> Vec<Effect> {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        let keys = self.keys.borrow();
-        let mut woken = Vec::new();
-        waiting.retain_mut(|(ticket, wait)| {
-            if keys.has(wait.on) {
-                wait.until = wait.until.min(now);
-            }
-            let wakes = now >= wait.until && woken.len() < WAKES;
-            if wakes {
-                woken.push(Effect::Wake(*ticket));
-            }
-            !wakes
-        });
-        drop(keys);
-        self.waiting = waiting;
-        woken
+    fn wake(&mut self, now: UnixTime, effects: &mut Vec<Effect>) {
+        let woken = self.waiting.wake(&self.keys.borrow(), now);
+        effects.extend(woken.into_iter().map(|(ticket, wait)| Effect::Wake(ticket, wait)));
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
         if let Ok(mut keys) = self.keys.try_borrow_mut() {
-            keys.release(self.policy.key_sets.iter().map(|(set, _)| set));
+            keys.release(&self.policy.key_sets, self.id, self.now);
         }
     }
+}
+
+/// Where a set comes from, for the log.
+struct Place<'a>(&'a RemoteKeys);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "provider={} cluster={} host={}", self.0.provider, self.0.cluster, self.0.authority)
+    }
+}
+
+fn report_failure(error: &FetchError, source: &RemoteKeys, bytes: usize, next: Option<UnixTime>, now: UnixTime, effects: &mut Vec<Effect>) {
+    let again = next.unwrap_or(now).since(now).as_millis();
+    effects.push(Effect::Log(Level::Warn, format!("keys not fetched {} bytes={bytes} again_in={again}ms: {error}", Place(source))));
+    effects.push(Effect::CountFetch(Arc::clone(&source.provider), error.outcome()));
 }
 
 /// Reads an answer as a key set; keys that can't be used are logged.

@@ -5,6 +5,7 @@ mod http;
 mod log;
 mod metrics;
 mod peer;
+mod process;
 mod reply;
 mod root;
 mod shell;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::annotation::Proven;
-use crate::authenticator::jwt::{Keys, Token, Verdict};
+use crate::authenticator::jwt::{Keys, Token, Unverified, Verdict};
 use crate::authenticator::{CertificateError, ClientCertificate, Handshakes, Jwt, StaticSecret};
 use crate::credential::{self, Credential, Place};
 use crate::identity::Identity;
@@ -43,8 +43,8 @@ pub enum Outcome<'a> {
     Refused(Refusal, Option<ProviderId>),
     /// The credential is good, but its bearer may not do this.
     Forbidden(ConditionError, ProviderId, Option<String>),
-    /// It could be, once this provider's keys are there.
-    KeysNeeded(ProviderId),
+    /// It could be, once this provider's keys are there; or, with a refusal, once it has the key that the token names.
+    KeysNeeded(ProviderId, Option<Refusal>),
 }
 
 /// A good credential.
@@ -78,7 +78,7 @@ pub fn judge<'a>(
 ) -> Outcome<'a> {
     let needs = requirement.needs();
     let members = Members::of(policy, &needs);
-    let judge = Judge { policy, members: &members, selected, request, key_sets, handshakes, at };
+    let judge = Judge { policy, members: &members, needs: &needs, selected, request, key_sets, handshakes, at };
     let mut judged = Vec::new();
     for provider in &members.0 {
         judged.push((*provider, judge.credential(*provider)));
@@ -89,10 +89,20 @@ pub fn judge<'a>(
         return Outcome::Refused(refusal, Some(provider));
     }
     let tree = Tree { judged: &judged, selected };
-    match tree.read(requirement) {
+    let reading = tree.read(requirement);
+    // Whatever the key, it would not do; so the key that isn't known is what is bad.
+    if !matches!(reading, Reading::Satisfied(_))
+        && let Some(unknown) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::KeysNeeded(Some(_))))
+        && let (provider, Judged::KeysNeeded(Some(refusal))) = judged.swap_remove(unknown)
+    {
+        return Outcome::Refused(refusal, Some(provider));
+    }
+    match reading {
         Reading::Satisfied(providers) => {
-            if let Some(waiting) = judged.iter().find(|(_, verdict)| matches!(verdict, Judged::KeysNeeded)) {
-                return Outcome::KeysNeeded(waiting.0);
+            if let Some(waiting) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::KeysNeeded(_)))
+                && let (provider, Judged::KeysNeeded(unknown)) = judged.swap_remove(waiting)
+            {
+                return Outcome::KeysNeeded(provider, unknown);
             }
             let mut proofs = Vec::new();
             for wanted in providers {
@@ -144,12 +154,14 @@ enum Judged<'a> {
     Absent,
     Good(Box<Identity>, Option<&'a Place>),
     Bad(Refusal),
-    KeysNeeded,
+    /// With a refusal: there are keys, but not the one that the token names.
+    KeysNeeded(Option<Refusal>),
 }
 
 struct Judge<'a, 'j> {
     policy: &'a Policy,
     members: &'j Members,
+    needs: &'j [&'j Need],
     selected: &'j Selected<'j>,
     request: &'a Request,
     key_sets: &'j dyn KeySets,
@@ -217,7 +229,16 @@ impl<'a> Judge<'a, '_> {
         };
         match jwt.authenticate(name, &token, keys.as_deref(), self.at.now, self.at.verify) {
             Ok(Verdict::Good(identity)) => Judged::Good(identity, Some(found.place)),
-            Ok(Verdict::KeysNeeded) => Judged::KeysNeeded,
+            Ok(Verdict::KeysNeeded) => Judged::KeysNeeded(None),
+            // Only a token that would pass with its key known is worth a fetch.
+            Ok(Verdict::KeyUnknown(error, Unverified(identity))) => {
+                let would_pass = |need: &&&Need| need.provider == id && check(need, &identity, self.selected).is_ok();
+                if self.needs.iter().any(|need| would_pass(&need)) {
+                    Judged::KeysNeeded(Some(error.into()))
+                } else {
+                    Judged::Bad(error.into())
+                }
+            }
             Err(error) => Judged::Bad(error.into()),
         }
     }
@@ -270,7 +291,7 @@ impl Tree<'_, '_> {
                 Ok(()) => Reading::Satisfied(vec![need.provider]),
                 Err(error) => Reading::Forbidden(error, need.provider),
             },
-            Some(Judged::KeysNeeded) => Reading::Satisfied(vec![need.provider]),
+            Some(Judged::KeysNeeded(_)) => Reading::Satisfied(vec![need.provider]),
             Some(Judged::Absent) if need.optional => Reading::Satisfied(vec![]),
             _ => Reading::Missing(Some(need.provider)),
         }

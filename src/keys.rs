@@ -5,20 +5,30 @@ mod hmac;
 mod jwk;
 mod refresh;
 mod set;
+mod shared_data;
 mod store;
 
 pub use alg::{Alg, AlgSet};
 pub use hmac::HmacKey;
 pub(crate) use jwk::Material;
 pub use jwk::PublicKey;
+pub use refresh::{Begin, Refresh};
 pub use set::{Key, KeySet, KeySetError, NoKey, Skipped};
+pub use shared_data::{Alone, SharedData};
 pub use store::{KeyStore, Lookup};
 
+use std::fmt;
 use std::time::Duration;
 
 /// Names a key set fetched from the network by a hash of all that defines it: `jwks_uri`, cluster, headers, algorithms and `max_body`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetId(pub [u8; 16]);
+
+impl fmt::Display for SetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 /// A key set to fetch from the network, and when.
 #[derive(Clone, Debug)]
@@ -41,6 +51,8 @@ pub struct RemoteKeys {
     pub refresh: Duration,
     /// Of one callout.
     pub timeout: Duration,
+    /// From one fetch for an unknown `kid` to the next.
+    pub cooldown: Duration,
     /// The longest answer that is read, in bytes.
     pub max_body: usize,
 }

@@ -1545,7 +1545,6 @@ fn faults_and_what_is_for_later_are_told_all_at_once() {
     let failure = Stage::new()
         .config(json!({
             "providers": {
-                "unknown-kid": {"jwt": {"keys": {"jwks_uri": "https://idp.test/jwks", "cluster": "idp", "unknown_kid": {"cooldown": "30s"}}, "issuers": ["x"], "audiences": ["x"]}},
                 "formats": {"jwt": {"keys": {"secret": secret()}, "formats": ["jws", "cyphernode-2018", "cyphernode-2019", "cyphernode-2021"]}},
                 "streams": {"jwt": {"keys": {"secret": secret()}, "streams": "end_with_token"}},
                 "bind": {"jwt": {"keys": {"secret": secret()}, "bind": {"certificate": "members"}}},
@@ -1595,7 +1594,6 @@ fn faults_and_what_is_for_later_are_told_all_at_once() {
         .try_start();
     let Err(failure) = failure else { panic!("Envoy starts with a configuration that it must refuse") };
     let later = [
-        "providers.unknown-kid.jwt.keys.unknown_kid: ",
         "providers.formats.jwt.formats[1]: ",
         "providers.formats.jwt.formats[2]: ",
         "providers.formats.jwt.formats[3]: ",

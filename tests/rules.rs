@@ -787,7 +787,7 @@ fn what_comes_later_is_refused_at_load() {
         "providers": {
             "tokens": {
                 "jwt": {
-                    "keys": {"jwks_uri": "https://idp.test/jwks", "cluster": "idp", "unknown_kid": {"cooldown": "30s"}},
+                    "keys": {"jwks_uri": "https://idp.test/jwks", "cluster": "idp"},
                     "issuers": ["https://idp.test"],
                     "audiences": ["api"],
                     "bind": {"certificate": "members"},
@@ -808,7 +808,6 @@ fn what_comes_later_is_refused_at_load() {
     let failure = Stage::new().config(configuration).try_start().err().expect("Envoy refuses it");
     let faults: Vec<&str> = failure.log.lines().filter_map(|line| line.split_once("configuration: ")).map(|(_, fault)| fault).collect();
     for place in [
-        "providers.tokens.jwt.keys.unknown_kid",
         "providers.tokens.jwt.bind",
         "providers.tokens.jwt.streams",
         "providers.tokens.jwt.formats[1]",

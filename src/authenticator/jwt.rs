@@ -135,7 +135,13 @@ pub enum Verdict {
     Good(Box<Identity>),
     /// It could be good; there are no keys yet to tell.
     KeysNeeded,
+    /// It would be good, but for its key, which the set of the network lacks; so a newer one is worth a fetch.
+    KeyUnknown(TokenError, Unverified),
 }
+
+/// Who somebody says to be. Good for deciding whether to find out, and for nothing else.
+#[derive(Debug)]
+pub struct Unverified(pub Box<Identity>);
 
 impl Jwt {
     /// Whether this provider claims the token: it names one of the provider's issuers, if those are named.
@@ -160,13 +166,31 @@ impl Jwt {
         verify: &dyn Verify,
     ) -> Result<Verdict, TokenError> {
         self.check_before_signature(token, now)?;
-        let Some(signer) = self.check_signature(token, remote, verify)? else {
-            return Ok(Verdict::KeysNeeded);
-        };
+        match self.check_signature(token, remote, verify) {
+            Ok(Some(signer)) => self.identify(provider, token, signer, now).map(Verdict::Good),
+            Ok(None) => Ok(Verdict::KeysNeeded),
+            Err(error) if error.asks_for_newer_keys() && remote.is_some() => {
+                match self.identify(provider, token, signature::Signer::default(), now) {
+                    Ok(identity) => Ok(Verdict::KeyUnknown(error, Unverified(identity))),
+                    Err(_) => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All that comes after the signature.
+    fn identify(
+        &self,
+        provider: &Arc<str>,
+        token: &Token<'_>,
+        signer: signature::Signer<'_>,
+        now: UnixTime,
+    ) -> Result<Box<Identity>, TokenError> {
         self.check_after_signature(token, now)?;
         let identity = Box::new(self.identity(provider, token, signer)?);
         self.check_conditions(&identity)?;
-        Ok(Verdict::Good(identity))
+        Ok(identity)
     }
 }
 

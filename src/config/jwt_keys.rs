@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::condition::{ClaimPathForm, path};
 use super::declare::{fields, words};
 use super::fault::Path;
-use super::forms::{Json, Later, Name, OneOrMany, Table, strings};
+use super::forms::{Json, Name, OneOrMany, Table, strings};
 use super::jwks_uri::{CalloutHeader, Url, callout_headers, set_id};
 use super::quantity::{Size, Span, Written, span};
 use super::reader::Reader;
@@ -36,7 +36,7 @@ fields! {
         /// Of jwks_uri: how long the last good set serves while refreshes fail; then 503.
         max_stale: Span = "72h",
         /// Of jwks_uri: when an unknown kid leads to a fetch.
-        unknown_kid: Later,
+        unknown_kid: UnknownKidForm = "{}",
         /// Of jwks_uri: the longest answer that is read.
         max_body: Size = "64KiB",
         /// Of jwks_uri: plain http is meant.
@@ -47,6 +47,14 @@ fields! {
         secret: SecretForm,
         /// HMAC keys by caller.
         callers: CallersForm,
+    }
+}
+
+fields! {
+    /// When an unknown kid leads to a fetch.
+    struct UnknownKidForm {
+        /// From one such fetch to the next, in the whole process.
+        cooldown: Span = "30s",
     }
 }
 
@@ -143,6 +151,7 @@ impl KeysForm {
             (self.timeout.is_written(), "timeout"),
             (self.wait.is_written(), "wait"),
             (self.max_stale.is_written(), "max_stale"),
+            (self.unknown_kid.is_written(), "unknown_kid"),
             (self.max_body.is_written(), "max_body"),
             (self.insecure_http.is_written(), "insecure_http"),
         ] {
@@ -179,6 +188,8 @@ impl KeysForm {
         let timeout = bounded(&self.timeout, "timeout", Duration::from_millis(1), MINUTES);
         let wait = bounded(&self.wait, "wait", Duration::ZERO, MINUTES);
         let max_stale = bounded(&self.max_stale, "max_stale", SECOND, YEAR);
+        let at_kid = at.name("unknown_kid");
+        let cooldown = self.unknown_kid.get().and_then(|form| span(&form.cooldown, &at_kid.name("cooldown"), (SECOND, YEAR), cx));
         if let Some((refresh, stale)) = refresh.zip(max_stale)
             && stale < refresh
         {
@@ -202,6 +213,7 @@ impl KeysForm {
             algorithms,
             refresh: refresh?,
             timeout: timeout?,
+            cooldown: cooldown?,
             max_body: max_body?,
         };
         let set = set_id(&keys);
@@ -210,6 +222,7 @@ impl KeysForm {
             Some((_, shared)) => {
                 shared.refresh = shared.refresh.min(keys.refresh);
                 shared.timeout = shared.timeout.max(keys.timeout);
+                shared.cooldown = shared.cooldown.min(keys.cooldown);
             }
             None => sets.push((set, keys)),
         }

@@ -1,8 +1,11 @@
+use super::waiting::WAKES;
 use super::*;
 use crate::keys::Lookup;
 use crate::peer::Plaintext;
 use crate::signature::Module;
-use crate::signature::signing::jwk;
+use crate::signature::signing::{jwk, sign};
+
+mod process;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 
@@ -10,7 +13,7 @@ const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 fn engine(keys: &Rc<RefCell<KeyStore>>) -> Engine {
     let configuration = br#"{"providers": {"users": {"jwt": {
         "keys": {"jwks_uri": "https://idp.test/jwks.json", "cluster": "idp"}, "issuers": ["i"], "audiences": "any", "required_claims": []}}}}"#;
-    Engine::new(crate::config::load(configuration, &|_| None).unwrap().0, Rc::clone(keys), NOW)
+    Engine::new(crate::config::load(configuration, &|_| None).unwrap().0, Rc::clone(keys), NOW, 1)
 }
 
 /// A request with a token that could pass.
@@ -28,7 +31,7 @@ fn wait(engine: &mut Engine, ticket: Ticket) -> Wait {
 }
 
 fn woken(effects: &[Effect]) -> usize {
-    effects.iter().filter(|effect| matches!(effect, Effect::Wake(_))).count()
+    effects.iter().filter(|effect| matches!(effect, Effect::Wake(..))).count()
 }
 
 fn arrive(engine: &mut Engine, set: SetId) -> Vec<Effect> {
@@ -43,7 +46,7 @@ fn keys_that_another_engine_fetched_wake_whoever_waits_for_them() {
     let set = wait(&mut one, 1).on;
     assert_eq!(wait(&mut other, 2).on, set);
     assert_eq!(woken(&arrive(&mut one, set)), 1);
-    assert!(other.tick_period(NOW) <= WAITING);
+    assert!(other.tick_period(NOW) <= BUSY);
     assert_eq!(woken(&other.handle(Event::Tick, NOW, &mut || 0)), 1);
 }
 
@@ -64,19 +67,13 @@ fn a_crowd_is_woken_in_parts_and_none_is_forgotten() {
 fn the_number_that_waits_is_bounded_and_the_end_of_waiting_is_kept() {
     let keys = Rc::default();
     let mut engine = engine(&keys);
-    for ticket in 0..1000 {
-        wait(&mut engine, ticket);
-    }
-    let last = wait_until(&engine);
-    assert!(!engine.wait(1000, Wait { on: last.on, until: last.until }));
+    let waits: Vec<Wait> = (0..1000).map(|ticket| wait(&mut engine, ticket)).collect();
+    let last = waits[999];
+    assert!(!engine.wait(1000, last));
     engine.leave(7);
     assert!(engine.wait(1000, last));
     assert_eq!(woken(&engine.handle(Event::Tick, last.until, &mut || 0)), WAKES);
     assert!(matches!(engine.look_up(last.on, Duration::ZERO, NOW), Lookup::Never));
-}
-
-fn wait_until(engine: &Engine) -> Wait {
-    engine.waiting.last().unwrap().1
 }
 
 #[test]
@@ -87,6 +84,6 @@ fn only_a_200_brings_keys() {
         let set = wait(&mut engine, 1).on;
         let document = serde_json::json!({"keys": [jwk(crate::keys::Alg::ES256)]}).to_string();
         let effects = engine.handle(Event::Fetched(set, Ok(Answer { status, body: document.as_bytes() })), NOW, &mut || 0);
-        assert!(!keys.borrow().has(set) && woken(&effects) == 0, "{status}");
+        assert!(keys.borrow().fetched(set) == UnixTime::default() && woken(&effects) == 0, "{status}");
     }
 }

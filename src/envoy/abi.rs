@@ -102,6 +102,8 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_get_shared_data(name: *const u8, name_size: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> u32;
+    fn proxy_set_shared_data(name: *const u8, name_size: usize, value: *const u8, value_size: usize, cas: u32) -> u32;
     fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
@@ -245,6 +247,20 @@ pub(super) fn call(function: &str, arguments: &[u8]) -> Result<Vec<u8>, Failed> 
         proxy_call_foreign_function(function.as_ptr(), function.len(), arguments.as_ptr(), arguments.len(), data, size)
     })
     .map(Option::unwrap_or_default)
+}
+
+/// A shared value and its version. `None` where there is none or it is empty.
+pub(super) fn shared_data(name: &str) -> Result<Option<(Vec<u8>, u32)>, Failed> {
+    let mut version = 0;
+    // SAFETY: the pointer and the size are those of a slice, the last pointer is to a local of the right type; the others are those of `given`.
+    let value = given(|data, size| unsafe { proxy_get_shared_data(name.as_ptr(), name.len(), data, size, &raw mut version) })?;
+    Ok(value.map(|value| (value, version)))
+}
+
+/// Sets a shared value if it is of this version; 0 asks for none, and a value that isn't there yet takes any.
+pub(super) fn set_shared_data(name: &str, value: &[u8], version: u32) -> Result<(), Failed> {
+    // SAFETY: the pointers and sizes are those of slices.
+    check(unsafe { proxy_set_shared_data(name.as_ptr(), name.len(), value.as_ptr(), value.len(), version) })
 }
 
 const fn check(status: u32) -> Result<(), Failed> {

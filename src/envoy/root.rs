@@ -10,14 +10,16 @@ use proxy_wasm::types::ContextType;
 
 use super::abi::{self, Buffer, Level, Map};
 use super::http::Http;
+use super::process;
 use super::shell::{Shell, Step, Waiter};
 use crate::config;
+use crate::decision::Wait;
 use crate::engine::{Answer, Effect, Engine, Event, FetchError, Ticket};
 use crate::keys::{KeyStore, RemoteKeys, SetId};
 
 thread_local! {
     /// The key sets of this VM: they outlive a change of policy.
-    static KEYS: Rc<RefCell<KeyStore>> = Rc::default();
+    static KEYS: Rc<RefCell<KeyStore>> = Rc::new(RefCell::new(KeyStore::new(process::shared_data())));
 }
 
 /// The root context.
@@ -35,7 +37,7 @@ impl Root {
         for effect in effects {
             match effect {
                 Effect::Fetch(set, source) => self.fetch(set, &source),
-                Effect::Wake(ticket) => self.wake(ticket),
+                Effect::Wake(ticket, wait) => self.wake(ticket, wait),
                 Effect::CountFetch(provider, outcome) => self.shell.metrics.borrow_mut().count_fetch(&provider, outcome),
                 Effect::NoteKeys(provider, time) => self.shell.metrics.borrow_mut().note_keys(&provider, time.seconds()),
                 Effect::Log(level, line) => abi::log(level.into(), &line),
@@ -72,13 +74,13 @@ impl Root {
     }
 
     /// Decides over a waiting request again, in its own context.
-    fn wake(&self, ticket: Ticket) {
-        let Some(Waiter { request, mut asked, set, .. }) = self.shell.take_waiter(ticket) else {
+    fn wake(&self, ticket: Ticket, wait: Wait) {
+        let Some(Waiter { request, mut asked, .. }) = self.shell.take_waiter(ticket) else {
             return;
         };
         // It fails when the client has left.
         if abi::set_effective_context(ticket).is_ok() {
-            asked.add(set);
+            asked.add(wait);
             if self.shell.decide(ticket, request, asked) == Step::Continue {
                 let _ = abi::resume_request();
             }
@@ -124,7 +126,10 @@ impl RootContext for Root {
                 for warning in warnings {
                     abi::log(Level::Warn, &format!("configuration: {warning}"));
                 }
-                self.shell.configure(Engine::new(policy, KEYS.with(Rc::clone), abi::now().unwrap_or_default()));
+                if !policy.key_sets.is_empty() {
+                    process::warn_if_alone();
+                }
+                self.shell.configure(Engine::new(policy, KEYS.with(Rc::clone), abi::now().unwrap_or_default(), random()));
                 true
             }
             Err(faults) => {

@@ -43,7 +43,6 @@ pub(super) struct Waiter {
     pub(super) ticket: Ticket,
     pub(super) request: Request,
     pub(super) asked: Asked,
-    pub(super) set: SetId,
 }
 
 /// What becomes of the request for now.
@@ -105,11 +104,11 @@ impl Shell {
                 Decision::Wait(wait) => {
                     let waits = self.engine.borrow_mut().as_mut().is_some_and(|engine| engine.wait(ticket, wait));
                     if waits {
-                        self.waiting.borrow_mut().push(Waiter { ticket, request, asked, set: wait.on });
+                        self.waiting.borrow_mut().push(Waiter { ticket, request, asked });
                         self.hasten_tick(now);
                         return Step::Stop;
                     }
-                    asked.add(wait.on);
+                    asked.no_more();
                 }
             }
         }

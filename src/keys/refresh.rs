@@ -1,9 +1,11 @@
-//! When a key set is fetched, and what an answer or a failure does. Time and randomness are arguments.
+//! When a key set is fetched, by whom, and what an answer or a failure does. Time and randomness are arguments.
+//!
+//! All VMs of a process go by one [`Refresh`] in their shared data. Who is to fetch takes a lease; should it die over it, the lease ends, and another
+//! VM takes the next one.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{KeySet, RemoteKeys};
+use super::RemoteKeys;
 use crate::time::UnixTime;
 
 /// The first pause after a failed fetch; it doubles with each further failure.
@@ -12,89 +14,171 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How much longer than its timeout a callout may take before its answer counts as lost.
 const GRACE: Duration = Duration::from_secs(1);
+/// The smallest step of time.
+const TICK: Duration = Duration::from_millis(1);
 
-/// A key set of the network: what is known of it, and when to ask again.
-#[derive(Debug)]
+/// What is known of a key set's fetches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refresh {
-    keys: Option<Arc<KeySet>>,
-    succeeded: Option<UnixTime>,
+    succeeded: UnixTime,
+    answered: UnixTime,
     due: UnixTime,
-    failures: u32,
-    started: Option<UnixTime>,
+    cool_until: UnixTime,
+    failures: u64,
+    lease: Option<Lease>,
+}
+
+/// A fetch on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lease {
+    started: UnixTime,
+    until: UnixTime,
+    /// Whose it is; never zero.
+    holder: u64,
+}
+
+/// What came of the wish to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// There is nothing to fetch, or somebody else does.
+    Nothing,
+    /// Fetch.
+    Fetch,
+    /// A fetch brought no answer in time, which counts as a failure; the next one leaves after a pause.
+    Lost,
 }
 
 impl Refresh {
-    /// Nothing is known, and the first fetch is due.
+    /// From [`Self::to_bytes`]; what isn't of that form tells nothing. Should the clock have been set back since, everything moves with it.
     #[must_use]
-    pub const fn new(now: UnixTime) -> Self {
-        Self { keys: None, succeeded: None, due: now, failures: 0, started: None }
+    pub fn from_bytes(bytes: &[u8], now: UnixTime) -> Self {
+        let (chunks, []) = bytes.as_chunks::<8>() else { return Self::default() };
+        let mut times = chunks.iter().map(|chunk| u64::from_be_bytes(*chunk));
+        let mut next = || times.next().map(UnixTime::from_millis);
+        let read = (|| {
+            let (succeeded, answered, due, cool_until) = (next()?, next()?, next()?, next()?);
+            let (failures, started, until, holder) = (next()?.millis(), next()?, next()?, next()?.millis());
+            let lease = (holder != 0).then_some(Lease { started, until, holder });
+            Some(Self { succeeded, answered, due, cool_until, failures, lease })
+        })();
+        let mut refresh = read.filter(|_| chunks.len() == 8).unwrap_or_default();
+        refresh.shift_back(refresh.last_change().since(now));
+        refresh
     }
 
-    /// The last good set, unless refreshes have failed for longer than `max_stale`.
+    /// For [`Self::from_bytes`].
     #[must_use]
-    pub fn keys(&self, source: &RemoteKeys, max_stale: Duration, now: UnixTime) -> Option<&Arc<KeySet>> {
-        let succeeded = self.succeeded?;
-        let is_stale = now > succeeded.plus(source.refresh).plus(max_stale);
-        self.keys.as_ref().filter(|_| !is_stale)
+    pub fn to_bytes(self) -> Vec<u8> {
+        let lease = self.lease.unwrap_or(Lease { started: UnixTime::default(), until: UnixTime::default(), holder: 0 });
+        let times = [self.succeeded, self.answered, self.due, self.cool_until].map(UnixTime::millis);
+        let rest = [self.failures, lease.started.millis(), lease.until.millis(), lease.holder];
+        times.into_iter().chain(rest).flat_map(u64::to_be_bytes).collect()
     }
 
-    /// When the last good set came.
+    /// When the last good set came; zero: there never was one.
     #[must_use]
-    pub const fn succeeded(&self) -> Option<UnixTime> {
+    pub const fn succeeded(&self) -> UnixTime {
         self.succeeded
     }
 
-    /// When something is to be done next.
+    /// Whose fetch is on its way.
     #[must_use]
-    pub fn next(&self, source: &RemoteKeys) -> UnixTime {
-        self.started.map_or(self.due, |started| lost_at(source, started))
+    pub fn holder(&self) -> Option<u64> {
+        self.lease.map(|lease| lease.holder)
     }
 
-    /// Whether to fetch now. An answer that never came counts as a failure first.
-    pub fn is_due(&mut self, source: &RemoteKeys, now: UnixTime, random: u64) -> bool {
-        if self.started.is_some_and(|started| now >= lost_at(source, started)) {
-            self.fail(source, now, random);
+    /// When the next regular fetch leaves. Whoever wants fresher keys than the one who fetched last need not wait for them.
+    fn due(&self, source: &RemoteKeys) -> UnixTime {
+        if self.failures == 0 { self.due.min(self.succeeded.plus(source.refresh)) } else { self.due }
+    }
+
+    /// When to look again, unless a fetch is on its way.
+    #[must_use]
+    pub fn next(&self, source: &RemoteKeys, question: Option<UnixTime>, now: UnixTime) -> Option<UnixTime> {
+        if self.is_in_flight(now) {
+            return None;
         }
-        self.started.is_none() && now >= self.due
+        let asked = question.filter(|question| self.is_open(*question, now));
+        Some(if self.lease.is_some() || asked.is_some() { now } else { self.due(source) })
     }
 
-    /// The clock was set back by this much: what was to come, and what has been, moves with it.
-    pub fn shift_back(&mut self, by: Duration) {
-        self.due = self.due.minus(by);
-        self.started = self.started.map(|started| started.minus(by));
-        self.succeeded = self.succeeded.map(|succeeded| succeeded.minus(by));
+    /// Whether a fetch can still answer what was asked then: one that began later, and only such a one, or one that is on its way and might bring the
+    /// key all the same. None begins before unknown keys have cooled down.
+    #[must_use]
+    pub fn is_open(&self, question: UnixTime, now: UnixTime) -> bool {
+        self.answered <= question && (self.is_in_flight(now) || now >= self.cool_until)
     }
 
-    /// A fetch left.
-    pub const fn start(&mut self, now: UnixTime) {
-        self.started = Some(now);
+    /// Takes the lease if there is something to fetch: the time has come, or a token named an unknown key at `question`.
+    pub fn begin(&mut self, source: &RemoteKeys, question: Option<UnixTime>, holder: u64, now: UnixTime, random: u64) -> Begin {
+        if self.is_in_flight(now) {
+            return Begin::Nothing;
+        }
+        if self.lease.is_some() {
+            self.fail(source, now, random);
+            return Begin::Lost;
+        }
+        let question = question.filter(|question| self.is_open(*question, now));
+        if now < self.due(source) {
+            if question.is_none() {
+                return Begin::Nothing;
+            }
+            // Flat: were it to double, junk tokens could put off what a rotation needs. Up to a tenth longer, so that a fleet doesn't ask at once.
+            self.cool_until = now.plus(source.cooldown).plus(source.cooldown.mul_f64(0.1 * share(random)));
+        }
+        let started = question.map_or(now, |question| now.max(question.plus(TICK)));
+        self.lease = Some(Lease { started, until: started.plus(source.timeout).plus(GRACE), holder });
+        Begin::Fetch
     }
 
     /// A good set came.
-    pub fn succeed(&mut self, keys: KeySet, source: &RemoteKeys, now: UnixTime, random: u64) {
+    pub fn succeed(&mut self, source: &RemoteKeys, now: UnixTime, random: u64) {
+        self.end();
+        self.succeeded = now;
+        self.failures = 0;
         // Up to a tenth earlier, so that a fleet started at once doesn't ask at once for ever.
-        let jitter = source.refresh.mul_f64(0.1 * share(random));
-        *self = Self {
-            keys: Some(Arc::new(keys)),
-            succeeded: Some(now),
-            due: now.plus(source.refresh.saturating_sub(jitter)),
-            failures: 0,
-            started: None,
-        };
+        self.due = now.plus(source.refresh.saturating_sub(source.refresh.mul_f64(0.1 * share(random))));
     }
 
-    /// No good set came: the last one stays.
+    /// No good set came: the last one stays. A fetch for an unknown key leaves the regular ones as they were.
     pub fn fail(&mut self, source: &RemoteKeys, now: UnixTime, random: u64) {
-        let longest = LONGEST_PAUSE.min(source.refresh);
-        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failures)).min(longest);
-        self.failures = self.failures.saturating_add(1);
-        self.due = now.plus(pause.mul_f64(0.5 + 0.5 * share(random)));
-        self.started = None;
+        self.end();
+        if now >= self.due(source) {
+            let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(u32::try_from(self.failures).unwrap_or(u32::MAX)));
+            let pause = doubled.min(LONGEST_PAUSE).min(source.refresh);
+            self.failures = self.failures.saturating_add(1);
+            self.due = now.plus(pause.mul_f64(0.5 + 0.5 * share(random)));
+        }
     }
-}
 
-fn lost_at(source: &RemoteKeys, started: UnixTime) -> UnixTime {
-    started.plus(source.timeout).plus(GRACE)
+    /// The fetch on its way will have no answer: whoever sent it is leaving.
+    pub const fn give_up(&mut self) {
+        self.lease = None;
+    }
+
+    fn is_in_flight(&self, now: UnixTime) -> bool {
+        self.lease.is_some_and(|lease| now < lease.until)
+    }
+
+    fn end(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            self.answered = lease.started;
+        }
+    }
+
+    /// Of all that has happened, not of what is to come.
+    fn last_change(&self) -> UnixTime {
+        let started = self.lease.map(|lease| lease.started).unwrap_or_default();
+        self.succeeded.max(self.answered).max(started)
+    }
+
+    fn shift_back(&mut self, by: Duration) {
+        let times = [&mut self.succeeded, &mut self.answered, &mut self.due, &mut self.cool_until];
+        let lease = self.lease.as_mut().map(|lease| [&mut lease.started, &mut lease.until]);
+        for time in times.into_iter().chain(lease.into_iter().flatten()) {
+            *time = time.minus(by);
+        }
+    }
 }
 
 /// A random number as a share: from 0 to less than 1.
@@ -103,50 +187,4 @@ fn share(random: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn source() -> RemoteKeys {
-        RemoteKeys {
-            provider: "idp".into(),
-            cluster: "idp".into(),
-            scheme: "https".into(),
-            authority: "idp".into(),
-            path: "/".into(),
-            headers: vec![],
-            algorithms: crate::keys::AlgSet::default(),
-            refresh: Duration::from_secs(3600),
-            timeout: Duration::from_secs(5),
-            max_body: 65536,
-        }
-    }
-
-    #[test]
-    fn failures_back_off_to_a_minute_and_recover() {
-        let (source, mut now) = (source(), UnixTime::from_seconds(1000));
-        let mut refresh = Refresh::new(now);
-        let mut pauses = Vec::new();
-        for random in 0..12 {
-            assert!(refresh.is_due(&source, now, random));
-            refresh.start(now);
-            assert!(!refresh.is_due(&source, now, random), "one at a time");
-            refresh.fail(&source, now, u64::MAX);
-            pauses.push(refresh.next(&source).since(now));
-            now = refresh.next(&source);
-        }
-        assert!(
-            pauses.is_sorted() && pauses[0] <= FIRST_PAUSE && pauses[11] > LONGEST_PAUSE / 2 && pauses[11] <= LONGEST_PAUSE,
-            "{pauses:?}"
-        );
-    }
-
-    #[test]
-    fn a_lost_answer_is_a_failure() {
-        let (source, now) = (source(), UnixTime::from_seconds(1000));
-        let mut refresh = Refresh::new(now);
-        refresh.start(now);
-        assert!(!refresh.is_due(&source, now.plus(Duration::from_millis(5999)), 0));
-        assert!(!refresh.is_due(&source, now.plus(Duration::from_millis(6000)), 0), "a pause first");
-        assert!(refresh.is_due(&source, now.plus(Duration::from_millis(6200)), 0));
-    }
-}
+mod tests;

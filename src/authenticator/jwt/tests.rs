@@ -80,7 +80,7 @@ fn judge_at(jwt: &Jwt, token: &str, millis: i64) -> Result<Identity, TokenError>
     let now = UnixTime::from_millis(u64::try_from(millis).unwrap());
     match jwt.authenticate(&"provider".into(), &token, None, now, &Module)? {
         Verdict::Good(identity) => Ok(*identity),
-        Verdict::KeysNeeded => Err(TokenError::Malformed("no keys are missing in these tests")),
+        Verdict::KeysNeeded | Verdict::KeyUnknown(..) => Err(TokenError::Malformed("no keys are missing in these tests")),
     }
 }
 

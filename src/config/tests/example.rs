@@ -30,6 +30,7 @@ fn example() -> Value {
                 "keys": {
                     "jwks_uri": "https://cognito-idp.eu-west-1.amazonaws.com/POOL/.well-known/jwks.json", "cluster": "cognito",
                     "headers": {}, "refresh": "1h", "timeout": "5s", "wait": "5s", "max_stale": "72h", "max_body": "64KiB",
+                    "unknown_kid": {"cooldown": "30s"},
                 },
                 "issuers": ["https://cognito-idp.eu-west-1.amazonaws.com/POOL"],
                 "audiences": ["api"], "subjects": ["a", "b"], "claims": {"token_use": "access"}, "algorithms": ["RS256", "ES256"],
@@ -114,7 +115,7 @@ fn the_documented_example_loads() {
     let (_, remote) = policy.key_sets.iter().find(|(id, _)| *id == set).unwrap();
     assert_eq!((&*remote.scheme, &*remote.authority), ("https", "cognito-idp.eu-west-1.amazonaws.com"));
     assert_eq!(remote.path, "/POOL/.well-known/jwks.json");
-    assert_eq!((remote.max_body, remote.refresh), (65536, Duration::from_secs(3600)));
+    assert_eq!((remote.max_body, remote.refresh, remote.cooldown), (65536, Duration::from_secs(3600), Duration::from_secs(30)));
 
     let Kind::ClientCertificate(members) = &policy.providers[1].kind else { panic!() };
     assert_eq!((members.server_name, &members.identity.subject), (ServerName::Host, &MemberSubject::Dn("CN".into())));

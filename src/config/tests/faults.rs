@@ -69,7 +69,6 @@ fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
         ("/mode", json!("observe"), "mode: "),
         ("/rules/0/mode", json!({"observe": {}}), "rules[0].mode: "),
         ("/limits", json!({"slow_verifications": 200}), "limits.slow_verifications: "),
-        ("/providers/tokens/jwt/keys/unknown_kid", json!({"cooldown": "30s"}), "providers.tokens.jwt.keys.unknown_kid: "),
         ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),
         ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
         ("/providers/tokens/jwt/formats", json!(["jws", "cyphernode-2021"]), "providers.tokens.jwt.formats[1]: "),
@@ -149,7 +148,7 @@ pub(super) fn one_of_everything() -> Value {
         "/providers/tokens/jwt/keys",
         json!({
             "jwks_uri": "http://idp.example:8080/keys?a=b", "cluster": "c", "headers": {"authorization": {"env": "TEXT", "prefix": "Bearer "}, "x": "y"},
-            "refresh": "1m", "timeout": "1s", "wait": "0s", "max_stale": "1m", "max_body": 65536, "insecure_http": true,
+            "refresh": "1m", "timeout": "1s", "wait": "0s", "unknown_kid": {"cooldown": "1h"}, "max_stale": "1m", "max_body": 65536, "insecure_http": true,
         }),
     );
     let config = with(

@@ -165,6 +165,7 @@ fn keys_from_the_network() {
             ("", keys("/timeout", json!("0s")), "timeout: 0s is out of bounds"),
             ("", keys("/wait", json!("1h")), "wait: 3600s is out of bounds"),
             ("", keys("/max_stale", json!("30m")), "max_stale: 1800s is less than refresh"),
+            ("", keys("/unknown_kid", json!({"cooldown": "0s"})), "unknown_kid.cooldown: 0s is out of bounds; at least 1s"),
             ("", keys("/max_body", json!("1GiB")), "max_body: out of bounds"),
             ("", keys("/max_body", json!("64KB")), "max_body: not a size"),
             ("", keys("/headers", json!({"host": "a"})), "headers.host: this header is Envoy's own"),

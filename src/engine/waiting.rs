@@ -1,0 +1,67 @@
+//! Requests that wait for keys.
+
+use crate::decision::Wait;
+use crate::keys::KeyStore;
+use crate::time::{Clock, UnixTime};
+
+use super::Ticket;
+
+/// How many requests are woken at once. Envoy carries out their answers one inside the other, on a stack that bears some three hundred.
+pub(super) const WAKES: usize = 32;
+
+/// The requests of one engine that wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    list: Vec<(Ticket, Wait)>,
+    clock: Clock,
+}
+
+impl Waiting {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Adds one, unless `most` wait for the same set.
+    pub(super) fn add(&mut self, ticket: Ticket, wait: Wait, most: usize) -> bool {
+        let has_room = self.list.iter().filter(|(_, other)| other.on == wait.on).count() < most;
+        if has_room {
+            self.list.push((ticket, wait));
+        }
+        has_room
+    }
+
+    pub(super) fn remove(&mut self, ticket: Ticket) {
+        self.list.retain(|(other, _)| *other != ticket);
+    }
+
+    /// When the first one's time is up.
+    pub(super) fn next(&self) -> Option<UnixTime> {
+        self.list.iter().map(|(_, wait)| wait.until).min()
+    }
+
+    /// Whoever waits does so for a while, not for a time of day.
+    pub(super) fn observe(&mut self, now: UnixTime) {
+        let back = self.clock.set_back(now);
+        if !back.is_zero() {
+            for (_, wait) in &mut self.list {
+                wait.until = wait.until.minus(back);
+                wait.question = wait.question.minus(back);
+            }
+        }
+    }
+
+    /// Takes out those whose time is up, who have other keys to go by, or who have nothing left to wait for. The rest comes with the next ticks.
+    pub(super) fn wake(&mut self, keys: &KeyStore, now: UnixTime) -> Vec<(Ticket, Wait)> {
+        let mut woken = Vec::new();
+        self.list.retain(|(ticket, wait)| {
+            let is_answered =
+                keys.fetched(wait.on) != wait.seen || (wait.is_for_unknown_key() && !keys.is_open(wait.on, wait.question, now));
+            let wakes = woken.len() < WAKES && (is_answered || now >= wait.until);
+            if wakes {
+                woken.push((*ticket, *wait));
+            }
+            !wakes
+        });
+        woken
+    }
+}
