@@ -458,7 +458,7 @@ fn early_data_asterisk_and_nothing_else() {
             cases.extend(refused(425, "early_data", Case::method(method, target).header("Early-Data", "1").http2()));
         }
         cases.extend(refused(425, "early_data", Case::method(method, "/a").header("early-data", "0").header("early-data", "1")));
-        cases.extend(by_rule(0, Case::method(method, "/a").header("early-data", "0")));
+        cases.extend(refused(425, "early_data", Case::method(method, "/a").header("early-data", "0, 1")));
     }
     for method in ["GET", "HEAD"] {
         cases.extend(by_rule(0, Case::method(method, "/a").header("early-data", "1")));

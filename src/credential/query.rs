@@ -58,11 +58,12 @@ fn means(encoded: &[u8], name: &str) -> bool {
     decoded(encoded).eq(name.bytes())
 }
 
-/// Whether some server takes an encoded name for this one: PHP reads `access.token`, ` access_token` and `access_token[]` as `access_token`.
+/// Whether some server takes an encoded name for this one: PHP reads `access.token`, ` access_token`, `access_token[]` and, for want of a bracket that
+/// closes, `access[token` as `access_token`.
 fn could_mean(encoded: &[u8], name: &str) -> bool {
-    let folded = |b: u8| if matches!(b, b' ' | b'.') { b'_' } else { b };
-    let read = decoded(encoded).skip_while(|b| *b == b' ').take_while(|b| !matches!(b, b'[' | 0)).map(folded);
-    means(encoded, name) || read.eq(name.bytes().map(folded))
+    let folded = |b: u8| if matches!(b, b' ' | b'.' | b'[') { b'_' } else { b };
+    let read = |end: u8| decoded(encoded).skip_while(|b| *b == b' ').take_while(move |b| *b != 0 && *b != end).map(folded);
+    means(encoded, name) || read(b'[').eq(name.bytes().map(folded)) || read(0).eq(name.bytes().map(folded))
 }
 
 /// application/x-www-form-urlencoded, as RFC 6750 has it: a plus is a blank, unless it is encoded.
@@ -86,6 +87,7 @@ mod tests {
             cut("/a?access.token=x&+access_token=y&access_token%5B%5D=z&access%20token=1&access_tokens=2").as_deref(),
             Some("/a?access_tokens=2")
         );
+        assert_eq!(cut("/a?access[token=x&access%5Btoken=y&access[token]=z").as_deref(), Some("/a?access[token]=z"));
         assert_eq!(cut("/a?b=access_token"), None);
         assert_eq!(cut("/a"), None);
         assert_eq!(without_parameters(b"/a?key=1&access_token=2", &names, Some("key")).as_deref(), Some(&b"/a?key=1"[..]));

@@ -111,7 +111,8 @@ impl<'r> Facts<'r> {
             return Err(RequestError::MethodSpelling);
         }
         let is_safe = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE");
-        if !is_safe && request.headers.all("early-data").any(|value| value == b"1") {
+        // Whatever it says: a value of the client's own beside the proxy's must not hide that one (RFC 8470, section 5.1).
+        if !is_safe && request.headers.first("early-data").is_some() {
             return Err(RequestError::EarlyData);
         }
         let host = host::normalise(request)?;

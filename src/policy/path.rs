@@ -49,7 +49,6 @@ fn decode(path: &[u8]) -> Result<Cow<'_, [u8]>, RequestError> {
         let (code, after) = percent_code(rest).ok_or(RequestError::Path("a bad percent code"))?;
         rest = after;
         match code {
-            b'%' if percent_code(rest).is_some() => return Err(RequestError::Path("encoded twice")),
             // A server that splits parameters off after decoding sees this one, too.
             b';' => decoded.push(b';'),
             _ if means_itself(code) => decoded.push(code),
@@ -58,7 +57,9 @@ fn decode(path: &[u8]) -> Result<Cow<'_, [u8]>, RequestError> {
             _ => decoded.extend([b'%', upper_hex(code >> 4), upper_hex(code & 0xf)]),
         }
     }
-    Ok(Cow::Owned(decoded))
+    // Looked for only now: the digits of the second code may have been encoded, too.
+    let is_coded = |window: &[u8]| matches!(window, [b'%', b'2', b'5', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    if decoded.windows(5).any(is_coded) { Err(RequestError::Path("encoded twice")) } else { Ok(Cow::Owned(decoded)) }
 }
 
 fn check_raw(bytes: &[u8]) -> Result<(), RequestError> {
@@ -274,6 +275,10 @@ mod tests {
             "/%zz",
             "/%252e",
             "/%2561",
+            "/%25%36%31",
+            "/%25%361",
+            "/%256%31",
+            "/%25%32%35%36%31",
             "/a;b",
             "/a%3bb",
             "/\u{e4}",

@@ -19,6 +19,7 @@ mod shared;
 mod vm;
 
 mod certificates;
+mod clock;
 mod itself;
 mod keys;
 mod shell;

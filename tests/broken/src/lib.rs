@@ -11,6 +11,7 @@
 //! | `verdict VALUE` | sets the verdict; the status of that goes upstream as `x-broken-status` |
 //! | `set NAME VALUE`, `add NAME VALUE`, `remove NAME` | changes the request's headers |
 //! | `share NAME HEX` | puts these bytes into the shared data of its `vm_id`, when it is configured |
+//! | `read NAME` | reads a header as text, as most plugins do: the SDK panics where it isn't UTF-8 |
 //! | `trap` | panics |
 #![cfg(target_os = "wasi")]
 #![allow(unsafe_code, reason = "the SDK's set_property panics on any status but Ok")]
@@ -92,6 +93,7 @@ impl HttpContext for Http {
                 ["set", name, value] => hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value)).expect("a header"),
                 ["add", name, value] => hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value).expect("a header"),
                 ["remove", name] => hostcalls::set_map_value(MapType::HttpRequestHeaders, name, None).expect("a header"),
+                ["read", name] => drop(hostcalls::get_map_value(MapType::HttpRequestHeaders, name)),
                 ["trap"] => panic!("told to panic"),
                 _ => {}
             }

@@ -203,7 +203,7 @@ impl Launch {
             .spawn()
             .unwrap_or_else(|error| panic!("{binary:?} can't be started: {error}"));
         let group = Pid::from_child(&process);
-        reaper::watch(group);
+        reaper::watch(group, directory);
         let log = Log::default();
         if let (Some(stdout), Some(stderr)) = (process.stdout.take(), process.stderr.take()) {
             log.read(stdout);

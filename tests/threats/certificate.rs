@@ -1,0 +1,139 @@
+//! Client certificates, and the connections that they came by. Mallory has a certificate of her own, of the members' authority or of
+//! one that she founded under its name, and may open any connection that Envoy lets her open.
+
+use crate::house::{both, off, route};
+use portcullis_harness::{Authority, Case, Certificate, Leaf, Request, RunningStage, Stage, Tls, TlsListener};
+use serde_json::json;
+use std::sync::LazyLock;
+
+/// An Envoy with one filter chain, by server name, for each way to ask for a certificate. Below `/native` it is Envoy's own
+/// RBAC filter that wants an authenticated caller.
+struct Members {
+    members: Authority,
+    others: Authority,
+    servers: Authority,
+    stage: RunningStage,
+}
+
+fn members() -> &'static Members {
+    static MEMBERS: LazyLock<Members> = LazyLock::new(|| {
+        let (members, others, servers) = (Authority::new("Members"), Authority::new("Others"), Authority::new("Servers"));
+        let certificate = servers.server(&["api.test"]);
+        let chain = |name: &str| TlsListener::new(&certificate).server_names(&[name]);
+        let native = json!({"name": "native", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+            "rules": {"action": "ALLOW", "policies": {"callers": {"permissions": [{"any": true}], "principals": [{"authenticated": {}}]}}},
+        }});
+        let stage = Stage::new()
+            .config(json!({
+                "providers": {
+                    "members": {"client_certificate": {}},
+                    "anywhere": {"client_certificate": {"server_name": "any"}},
+                    "listed": {"client_certificate": {"accept": {"subjects": ["CN=alice", "CN=mallory"]}}},
+                },
+                "rules": [
+                    {"match": {"path_prefix": "/anywhere"}, "require": "anywhere"},
+                    {"match": {"path_prefix": "/listed"}, "require": "listed"},
+                    {"match": {"path_prefix": "/optional"}, "require": {"provider": "members", "optional": true}},
+                    {"require": "members"},
+                ],
+            }))
+            .tls(|_| TlsListener::new(&certificate).clients_of(&members))
+            .bootstrap(|bootstrap| {
+                bootstrap
+                    .tls(chain("untrusted.test").clients_of(&members).accept_untrusted())
+                    .tls(chain("nothing.test").required())
+                    .tls(chain("others.test").clients_of(&others).required())
+                    .filter_before(off(native))
+                    .routes(json!([
+                        route("/native", &["native"], &["portcullis", "guard"]),
+                        route("/bare", &[], &["portcullis", "guard"]),
+                        route("/", &[], &[])
+                    ]))
+            })
+            .start();
+        Members { members, others, servers, stage }
+    });
+    &MEMBERS
+}
+
+impl Members {
+    /// A request over a connection to this server name, with this certificate, for this host.
+    #[track_caller]
+    fn over(&self, name: &str, certificate: Option<&Certificate>, path: &str, host: &str) -> Case {
+        let tls = Tls::new(&self.servers).server_name(name);
+        let tls = certificate.map_or(tls.clone(), |certificate| tls.identity(certificate));
+        Case::get(path).host(host).tls(&tls).named(format!("{path}, to {name}, for {host}"))
+    }
+}
+
+/// Mallory founds an authority of the members' name and signs herself a certificate. Where Envoy lets in what it can't
+/// verify (ACCEPT_UNTRUSTED), `connection.mtls` is true; where a certificate is demanded and no authority is named,
+/// nothing is demanded.
+#[test]
+fn a_certificate_that_nobody_verified() {
+    let all = members();
+    let rogue = Authority::new("Members").client("alice");
+    let expired = all.members.issue(Leaf::new().common_name("alice").expired());
+    let server = all.members.issue(Leaf::new().common_name("alice").for_servers());
+    let good = all.members.client("alice");
+    all.stage.check(both([
+        all.over("untrusted.test", Some(&rogue), "/native", "untrusted.test").expect(200),
+        all.over("untrusted.test", Some(&good), "/", "untrusted.test").expect(200).upstream("x-auth-subject", "alice"),
+        all.over("untrusted.test", Some(&rogue), "/", "untrusted.test").expect(401).reason("certificate_unverified"),
+        all.over("untrusted.test", Some(&rogue), "/optional", "untrusted.test").expect(401).reason("certificate_unverified"),
+        all.over("untrusted.test", Some(&rogue), "/anywhere", "untrusted.test").expect(401).reason("certificate_unverified"),
+        all.over("untrusted.test", Some(&expired), "/", "untrusted.test").expect(401).reason("certificate_unverified"),
+        all.over("untrusted.test", Some(&server), "/", "untrusted.test").expect(401).reason("certificate_unverified"),
+        all.over("untrusted.test", None, "/", "untrusted.test").expect(401).reason("certificate_missing"),
+        all.over("nothing.test", None, "/bare", "nothing.test").expect(200),
+        all.over("nothing.test", None, "/", "nothing.test").expect(401).reason("certificate_missing"),
+        all.over("nothing.test", Some(&rogue), "/", "nothing.test").expect(401).reason("certificate_missing"),
+        Case::get("/").named("no TLS at all").expect(401).reason("certificate_missing"),
+    ]));
+    // Elsewhere Envoy itself ends the connection.
+    let tls = Tls::new(&all.servers).identity(&rogue);
+    assert!(all.stage.tls_client(tls).try_send(&Request::get("/")).is_err());
+}
+
+/// Members of one authority and of another each have a server name, and a host, of their own. Mallory, whom the others' authority knows,
+/// asks over its server name for the members' host: her certificate is valid, there.
+#[test]
+fn a_connection_that_was_made_for_another_host() {
+    let all = members();
+    let mallory = all.others.client("alice");
+    let alice = all.members.client("alice");
+    all.stage.check(both([
+        all.over("others.test", Some(&mallory), "/native", "api.test").expect(200),
+        all.over("others.test", Some(&mallory), "/anywhere", "api.test").expect(200).upstream("x-auth-subject", "alice"),
+        all.over("others.test", Some(&mallory), "/", "others.test").expect(200),
+        all.over("api.test", Some(&alice), "/", "api.test").expect(200),
+    ]));
+    for host in ["api.test", "API.test:443", "api.test.", "127.0.0.1", "others.test.evil.test", "x.others.test", "untrusted.test"] {
+        all.stage.check(both([all.over("others.test", Some(&mallory), "/", host).expect(421).reason("misdirected")]));
+    }
+    // One connection that was good for one request is not for the next.
+    for http2 in [false, true] {
+        let client = all.stage.tls_client(Tls::new(&all.servers).server_name("others.test").identity(&mallory));
+        let mut connection = if http2 { client.http2() } else { client }.connect().expect("a connection");
+        let mut status = |host: &str| connection.send(&Request::get("/").host(host)).expect("a response").status;
+        assert_eq!([status("others.test"), status("api.test"), status("others.test")], [200, 421, 200]);
+    }
+}
+
+/// TLS ends one hop before, at a gateway that has a certificate of the same authority: over it every caller is the
+/// gateway, and mallory is, too.
+#[test]
+fn everybody_is_the_gateway() {
+    let all = members();
+    let (gateway, alice) = (all.members.client("gateway"), all.members.client("alice"));
+    let lookalike = all.members.issue(Leaf::new().common_name("alice").organization("CN=alice"));
+    let case = |certificate: &Certificate, path: &str| all.over("api.test", Some(certificate), path, "api.test");
+    all.stage.check(both([
+        case(&gateway, "/").expect(200).upstream("x-auth-subject", "gateway"),
+        case(&gateway, "/listed").expect(401).reason("certificate_not_accepted"),
+        case(&lookalike, "/listed").expect(401).reason("certificate_not_accepted"),
+        case(&all.members.client("CN=alice"), "/listed").expect(401).reason("certificate_not_accepted"),
+        case(&alice, "/listed").expect(200).upstream("x-auth-subject", "alice"),
+    ]));
+}

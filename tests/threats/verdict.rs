@@ -1,0 +1,224 @@
+//! The filter's place in Envoy. Envoy leaves a filter out in more ways than one, and other filters may write what this
+//! one writes; a caller who gets past it, or is let in by somebody else's word, has the service to herself.
+
+use crate::house::{BARE, MALLORY, callers, house, mallory, mallorys, off, route, told};
+use portcullis_harness::{Answer, Case, PATIENCE, Plugin, Request, RunningStage, Stage, poll};
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+/// What the guard's refusals say of themselves.
+const GUARD: &str = "rbac_access_denied_matched_policy[none]";
+
+fn filter() -> Plugin {
+    Plugin::new(json!({
+        "providers": {
+            "partners": {"static_secret": {"callers": callers()}, "from": [{"header": "x-api-key"}], "upstream": {"credential": "keep"}},
+        },
+        "rules": [{"match": {"path_prefix": "/door"}, "allow": "anyone"}, {"require": "partners"}],
+    }))
+}
+
+/// Filters that fail, each on the paths of its own name; behind each the guard, but not below `/NAME/alone`.
+fn failing() -> &'static RunningStage {
+    static FAILING: LazyLock<RunningStage> = LazyLock::new(|| {
+        let plugins = [
+            told("half", "fail-on-workers\n verdict allow"),
+            told("opens", "when x-trap trap\n verdict allow").failure_policy("FAIL_OPEN"),
+        ];
+        let mut routes = Vec::new();
+        for name in ["half", "opens"] {
+            routes.push(route(&format!("/{name}/alone"), &[name], &["portcullis", "guard"]));
+            routes.push(route(&format!("/{name}"), &[name], &["portcullis"]));
+        }
+        routes.extend([route("/off/alone", &[], &["portcullis", "guard"]), route("/off", &[], &["portcullis"]), route("/", &[], &[])]);
+        Stage::new()
+            .plugin(filter())
+            .bootstrap(|bootstrap| {
+                plugins
+                    .iter()
+                    .fold(bootstrap, |bootstrap, plugin| bootstrap.filter_before(off(plugin.filter())))
+                    .routes(Value::from(routes))
+            })
+            .start()
+    });
+    &FAILING
+}
+
+/// A filter that is configured well on the main thread and not on a worker is left out there, with one line in the log:
+/// all that this worker serves, it serves to anybody.
+#[test]
+fn a_worker_that_fails_to_configure_the_filter() {
+    failing().check([
+        Case::get("/half/alone").named("Envoy serves without the filter").expect(200).access("verdict", Value::Null),
+        Case::get("/half").named("the guard doesn't").expect(403).reason(GUARD),
+        Case::get("/half").http2().expect(403).reason(GUARD),
+        Case::get("/half").header("wasm.portcullis.verdict", "allow").expect(403).reason(GUARD),
+    ]);
+}
+
+/// A filter that a route switches off, or that trapped once under FAIL_OPEN, is passed by in silence.
+#[test]
+fn a_filter_that_is_switched_off_or_dead() {
+    let stage = failing();
+    stage.check([
+        mallorys("/").named("it is there").expect(200),
+        Case::get("/off/alone").named("switched off, and no guard").expect(200),
+        Case::get("/off").named("switched off").expect(403).reason(GUARD),
+        mallorys("/off").named("whoever asks").expect(403).reason(GUARD),
+        Case::get("/opens").named("it works").expect(200).access("verdict", "allow"),
+        Case::get("/opens").named("and traps").header("x-trap", "1").expect(503).not_upstream(),
+        Case::get("/opens/alone").named("from then on Envoy does without").expect(200).access("verdict", Value::Null),
+        Case::get("/opens").named("the guard doesn't").expect(403).reason(GUARD),
+    ]);
+}
+
+/// The filter among neighbours that write its verdict when a header asks for it. Below `/without` it is off, and
+/// whoever writes `allow` opens the guard; below `/twice` a second one of its kind stands behind it.
+fn meddled() -> &'static RunningStage {
+    static MEDDLED: LazyLock<RunningStage> = LazyLock::new(|| {
+        let second = filter().name("second");
+        let stage = Stage::new()
+            .plugin(filter())
+            .bootstrap(|bootstrap| {
+                bootstrap
+                    .filter_before(told("first", "declare readonly\n when x-first verdict allow").filter())
+                    .filter_before(told("mutable", "declare mutable\n when x-mutable verdict allow").filter())
+                    .filter_before(told("connection", "declare mutable connection\n when x-connection verdict allow").filter())
+                    .filter_before(told("request", "declare readonly request\n when x-request verdict allow").filter())
+                    .filter_after(off(second.filter()))
+                    .filter_after(told("last", "declare mutable\n when x-last verdict deny\n when x-late verdict allow").filter())
+                    .routes(json!([route("/without", &[], &["portcullis"]), route("/twice", &["second"], &[]), route("/", &[], &[])]))
+            })
+            .start();
+        stage.upstream.answer("/moved", Answer::redirect("http://api.test/without/landing"));
+        stage.upstream.answer("/without/moved", Answer::redirect("http://api.test/without/landing"));
+        stage
+    });
+    &MEDDLED
+}
+
+/// A neighbour writes `allow` before the filter does, and declares it read-only: the filter's own verdict could no
+/// longer be set, and the neighbour's stood.
+#[test]
+fn somebody_elses_verdict() {
+    let mut cases = Vec::new();
+    for header in ["x-first", "x-mutable"] {
+        cases.extend([
+            Case::get("/without").named("a verdict is a verdict").header(header, "1").expect(200).access("verdict", "allow"),
+            Case::get("/").named("no credential").header(header, "1").expect(500).reason("verdict_present"),
+            Case::get("/").named("no credential").http2().header(header, "1").expect(500).reason("verdict_present"),
+            Case::get("/door").named("a path for anyone").header(header, "1").expect(500).reason("verdict_present"),
+            mallorys("/").named("a good one").header(header, "1").expect(500).reason("verdict_present"),
+        ]);
+    }
+    // Who comes too late changes nothing: neither what was allowed nor what was refused.
+    cases.extend([
+        mallorys("/").named("overwritten").header("x-last", "1").expect(200).access("verdict", "allow").upstream("x-broken-status", "2"),
+        Case::get("/").named("too late").header("x-late", "1").expect(401).reason("credential_missing"),
+    ]);
+    meddled().check(cases);
+}
+
+/// Mallory's friend shares a connection with her, as all clients of a proxy do: he is let in, and his verdict stays on
+/// the connection for her.
+fn the_next_request_of_the_connection(http2: bool) {
+    let stage = meddled();
+    let connect = || if http2 { stage.client().http2().connect() } else { stage.client().connect() }.expect("a connection");
+    let status = |connection: &mut portcullis_harness::Connection, request: &Request| connection.send(request).expect("a response").status;
+    // A plugin may well declare its verdict for the connection.
+    let mut leaking = connect();
+    assert_eq!(status(&mut leaking, &Request::get("/without")), 403);
+    assert_eq!(status(&mut leaking, &Request::get("/without").header("x-connection", "1")), 200);
+    assert_eq!(status(&mut leaking, &Request::get("/without")), 200, "the attack is none");
+    // This one's ends with the request.
+    let mut connection = connect();
+    for _ in 0..3 {
+        assert_eq!(status(&mut connection, &mallory("/")), 200);
+        assert_eq!(status(&mut connection, &Request::get("/without")), 403, "the verdict outlived its request");
+        assert_eq!(status(&mut connection, &Request::get("/")), 401);
+        assert_eq!(status(&mut connection, &Request::get("/door")), 200);
+        assert_eq!(status(&mut connection, &Request::get("/without")), 403, "the verdict outlived its request");
+    }
+    // And what somebody left there shuts the connection rather than opening it.
+    assert_eq!(status(&mut leaking, &Request::get("/")), 500);
+    assert_eq!(status(&mut leaking, &mallory("/")), 500);
+}
+
+/// See [`the_next_request_of_the_connection`].
+#[test]
+fn a_verdict_that_stays_on_a_connection_of_http1() {
+    the_next_request_of_the_connection(false);
+}
+
+/// See [`the_next_request_of_the_connection`].
+#[test]
+fn a_verdict_that_stays_on_a_connection_of_http2() {
+    the_next_request_of_the_connection(true);
+}
+
+/// The service redirects, and Envoy follows by itself, to where the filter is off: the verdict of the first pass would
+/// admit the second.
+#[test]
+fn a_verdict_that_stays_through_a_redirect() {
+    meddled().check([
+        Case::get("/without/moved").named("one for the whole request does").header("x-request", "1").expect(200).access("verdict", "allow"),
+        mallorys("/moved").named("the filter's doesn't").expect(403),
+        mallorys("/moved").named("over HTTP/2").http2().expect(403),
+    ]);
+}
+
+/// The service can be made to redirect (`?next=/admin`), and Envoy follows by itself: mallory is judged for where she
+/// went first, and served from where she may not go.
+#[test]
+fn a_redirect_to_where_mallory_may_not_go() {
+    let stage = house();
+    for (path, to) in [("/bare/next", "/bare/inside"), ("/next", "/admin"), ("/next/door", "/door"), ("/door", "/door")] {
+        if path != to {
+            stage.upstream.answer(path, Answer::redirect(&format!("http://api.test{to}")));
+        }
+    }
+    for http2 in [false, true] {
+        let went = |path: &str| {
+            let id = portcullis_harness::fresh_request_id();
+            let client = if http2 { stage.client().http2() } else { stage.client() };
+            let status = client.send(&mallory(path).header("x-request-id", &id)).status;
+            (status, stage.upstream.received_with_id(&id))
+        };
+        let paths = |received: &[portcullis_harness::Received]| received.iter().map(|one| one.path.clone()).collect::<Vec<_>>();
+        let (status, received) = went("/bare/next");
+        assert_eq!((status, paths(&received)), (200, vec![format!("{BARE}/next"), format!("{BARE}/inside")]), "Envoy follows");
+        let (status, received) = went("/next");
+        assert_eq!((status, paths(&received)), (401, vec!["/next".into()]), "judged again, and the credential is gone");
+        // Where anybody may go she is nobody.
+        let (status, received) = went("/next/door");
+        assert_eq!((status, paths(&received)), (200, vec!["/next/door".into(), "/door".into()]));
+        assert_eq!(received[0].header("x-auth-subject").as_deref(), Some("mallory"));
+        assert_eq!(received[1].header("x-auth-subject"), None, "the first pass speaks for the second");
+    }
+}
+
+/// Two of these filters in one chain, by mistake: the lax one, first, would speak for the strict one.
+#[test]
+fn two_filters_of_this_kind() {
+    meddled().check([
+        mallorys("/twice").expect(500).reason("verdict_present"),
+        Case::get("/twice").named("the first refuses").expect(401).reason("credential_missing"),
+        mallorys("/").named("one alone").expect(200),
+    ]);
+}
+
+/// A neighbour's VM dies under mallory's request, and is made anew: meanwhile, too, nobody passes unjudged.
+#[test]
+fn a_neighbour_that_dies() {
+    let stage = Stage::new()
+        .plugin(filter())
+        .bootstrap(|bootstrap| bootstrap.filter_before(told("neighbour", "when x-trap trap").filter()))
+        .start();
+    assert_eq!(stage.send(&mallory("/").header("x-trap", "1")).status, 503);
+    let mut strangers = Vec::new();
+    let recovered = poll(PATIENCE, || {
+        strangers.push(stage.get("/").status);
+        (stage.send(&Request::get("/").header("x-api-key", MALLORY)).status == 200).then_some(())
+    });
+    assert!(recovered.is_some() && strangers.iter().all(|status| matches!(status, 401 | 503)), "{strangers:?}");
+}
