@@ -1,7 +1,7 @@
 //! Observe mode: what would have been refused goes upstream, unverified and unannotated, and whoever sent it misses nothing.
 
 use crate::decision::{Asked, Decision, Edits, Pass, Rejection};
-use crate::policy::{Policy, Removal};
+use crate::policy::{Policy, Removal, is_same_name};
 use crate::refusal::Refusal;
 
 /// The leave to go upstream although enforcing would have refused. It carries no identity, and it is no [`Pass`]: its verdict is another.
@@ -52,6 +52,8 @@ const fn can_be_observed(refusal: &Refusal) -> bool {
 
 /// The edits but those that a client could miss: credentials stay as they were sent.
 fn spare(removal: &Removal, edits: &Edits) -> Edits {
-    let remove = edits.remove.iter().filter(|name| !removal.spares(name)).cloned().collect();
+    // A credential's header that is set stands there once, in one spelling.
+    let is_set = |name: &[u8]| edits.set.iter().any(|(set, _)| is_same_name(set.as_bytes(), name));
+    let remove = edits.remove.iter().filter(|name| is_set(name) || !removal.spares(name)).cloned().collect();
     Edits { remove, set: edits.set.clone(), path: None }
 }
