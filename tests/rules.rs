@@ -794,7 +794,6 @@ fn what_comes_later_is_refused_at_load() {
                     "streams": "end_with_token",
                     "formats": ["jws", "cyphernode-2021"],
                 },
-                "from": [{"header": "authorization", "scheme": "Bearer"}, {"cookie": "session", "origins": ["https://app.example"]}],
             },
             "members": {"client_certificate": {}},
             "shoppers": {"remote": {"credential": "basic"}},
@@ -808,7 +807,6 @@ fn what_comes_later_is_refused_at_load() {
         "providers.tokens.jwt.bind",
         "providers.tokens.jwt.streams",
         "providers.tokens.jwt.formats[1]",
-        "providers.tokens.from[1].cookie",
         "providers.shoppers.remote",
         "cache",
     ] {
