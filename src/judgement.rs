@@ -12,6 +12,7 @@ use crate::identity::Identity;
 use crate::keys::{KeySet, SetId};
 use crate::peer::Peer;
 use crate::policy::{Condition, Kind, Need, Policy, ProviderId, Requirement, Selected};
+use crate::reason::Class;
 use crate::refusal::{ConditionError, CredentialError, Refusal};
 use crate::request::Request;
 use crate::signature::{Bounded, Budget, Verify};
@@ -92,15 +93,22 @@ pub fn judge<'a>(
     for provider in &members.0 {
         judged.push((*provider, judge.credential(*provider)));
     }
-    if let Some(bad) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::Bad(_)))
-        && let (provider, Judged::Bad(refusal)) = judged.swap_remove(bad)
-    {
-        return Outcome::Refused(refusal, Some(provider));
+    // Anyone on a sibling domain can plant a cookie: one that isn't good yields where somebody else satisfies the requirement.
+    let planted: Vec<_> = judged.extract_if(.., |(_, judged)| judged.is_planted()).collect();
+    if let Some(bad) = take_bad(&mut judged) {
+        return bad;
     }
-    let tree = Tree { judged: &judged, selected };
-    match tree.read(requirement) {
+    let mut reading = Tree { judged: &judged, selected }.read(requirement);
+    if !planted.is_empty() && !matches!(&reading, Reading::Satisfied(providers) if !providers.is_empty()) {
+        judged.extend(planted);
+        if let Some(bad) = take_bad(&mut judged) {
+            return bad;
+        }
+        reading = Tree { judged: &judged, selected }.read(requirement);
+    }
+    match reading {
         Reading::Satisfied(providers) => {
-            if let Some(waiting) = judged.iter().find(|(_, verdict)| matches!(verdict, Judged::KeysNeeded)) {
+            if let Some(waiting) = judged.iter().find(|(_, verdict)| matches!(verdict, Judged::KeysNeeded(_))) {
                 return Outcome::KeysNeeded(waiting.0);
             }
             let mut proofs = Vec::new();
@@ -115,6 +123,18 @@ pub fn judge<'a>(
         }
         Reading::Forbidden(error, provider) => Outcome::Forbidden(error, provider, subject(&judged, provider)),
         Reading::Missing(provider) => Outcome::Refused(missing(policy, &needs, provider), provider),
+    }
+}
+
+/// The refusal for the bad credential that says most: what may be good at another time says less.
+fn take_bad<'a>(judged: &mut Vec<(ProviderId, Judged<'_>)>) -> Option<Outcome<'a>> {
+    let bad = judged.iter().enumerate().filter_map(|(index, (_, judged))| match judged {
+        Judged::Bad(refusal, _) => Some((refusal.reason().class() == Class::Unavailable, index)),
+        _ => None,
+    });
+    match judged.swap_remove(bad.min()?.1) {
+        (provider, Judged::Bad(refusal, _)) => Some(Outcome::Refused(refusal, Some(provider))),
+        _ => None,
     }
 }
 
@@ -152,8 +172,19 @@ impl Members {
 enum Judged<'a> {
     Absent,
     Good(Box<Identity>, Option<&'a Place>),
-    Bad(Refusal),
-    KeysNeeded,
+    Bad(Refusal, Option<&'a Place>),
+    KeysNeeded(&'a Place),
+}
+
+impl Judged<'_> {
+    /// A cookie that isn't good, or not yet.
+    fn is_planted(&self) -> bool {
+        match self {
+            Self::Bad(_, place) => place.is_some_and(Place::is_cookie),
+            Self::KeysNeeded(place) => place.is_cookie(),
+            Self::Absent | Self::Good(..) => false,
+        }
+    }
 }
 
 struct Judge<'a, 'j> {
@@ -169,7 +200,7 @@ struct Judge<'a, 'j> {
 impl<'a> Judge<'a, '_> {
     fn credential(&self, id: ProviderId) -> Judged<'a> {
         let Some(provider) = self.policy.provider(id) else {
-            return Judged::Bad(Refusal::Internal("a requirement names no provider"));
+            return Judged::Bad(Refusal::Internal("a requirement names no provider"), None);
         };
         if let Kind::ClientCertificate(members) = &provider.kind {
             return self.certificate(&provider.name, members);
@@ -177,7 +208,7 @@ impl<'a> Judge<'a, '_> {
         let found = match credential::find(provider.kind.places(), self.request) {
             Ok(None) => return Judged::Absent,
             Ok(Some(found)) => found,
-            Err(error) => return Judged::Bad(error.into()),
+            Err((error, place)) => return Judged::Bad(error.into(), Some(place)),
         };
         match &provider.kind {
             Kind::StaticSecret { secrets, .. } => self.secret(secrets, &found),
@@ -195,7 +226,7 @@ impl<'a> Judge<'a, '_> {
                 }
                 self.unless_revoked(identity, None)
             }
-            Err(error) => Judged::Bad(self.memory.handshakes.borrow().explain(error, self.at.peer, self.at.now).into()),
+            Err(error) => Judged::Bad(self.memory.handshakes.borrow().explain(error, self.at.peer, self.at.now).into(), None),
         }
     }
 
@@ -205,7 +236,7 @@ impl<'a> Judge<'a, '_> {
         }
         match secrets.authenticate(&found.text, self.at.now) {
             Ok(identity) => self.unless_revoked(identity, Some(found.place)),
-            Err(error) => Judged::Bad(error.into()),
+            Err(error) => Judged::Bad(error.into(), Some(found.place)),
         }
     }
 
@@ -214,10 +245,10 @@ impl<'a> Judge<'a, '_> {
             Ok(token) if jwt.claims(&token) => token,
             parsed => match (parsed, self.rivals(found.place).count()) {
                 // Nobody else looks there: the reason is this provider's own.
-                (Err(error), 1) => return Judged::Bad(error.into()),
+                (Err(error), 1) => return Judged::Bad(error.into(), Some(found.place)),
                 (Ok(token), 1) => token,
                 _ if self.is_claimed_by_another(id, found) => return Judged::Absent,
-                _ => return Judged::Bad(CredentialError::Unrecognised.into()),
+                _ => return Judged::Bad(CredentialError::Unrecognised.into(), Some(found.place)),
             },
         };
         let keys = match &jwt.keys {
@@ -231,11 +262,11 @@ impl<'a> Judge<'a, '_> {
                 let key = identity.credential.as_deref().filter(|_| matches!(jwt.keys, Keys::Remote { .. } | Keys::Inline(_)));
                 match self.policy.revoked.check(&identity, &[token.kid(), key]) {
                     Ok(()) => Judged::Good(identity, Some(found.place)),
-                    Err(revocation) => Judged::Bad(revocation.into()),
+                    Err(revocation) => Judged::Bad(revocation.into(), Some(found.place)),
                 }
             }
-            Ok(Verdict::KeysNeeded) => Judged::KeysNeeded,
-            Err(error) => Judged::Bad(error.into()),
+            Ok(Verdict::KeysNeeded) => Judged::KeysNeeded(found.place),
+            Err(error) => Judged::Bad(error.into(), Some(found.place)),
         }
     }
 
@@ -243,7 +274,7 @@ impl<'a> Judge<'a, '_> {
     fn unless_revoked(&self, identity: Identity, place: Option<&'a Place>) -> Judged<'a> {
         match self.policy.revoked.check(&identity, &[]) {
             Ok(()) => Judged::Good(Box::new(identity), place),
-            Err(revocation) => Judged::Bad(revocation.into()),
+            Err(revocation) => Judged::Bad(revocation.into(), place),
         }
     }
 
@@ -295,8 +326,8 @@ impl Tree<'_, '_> {
                 Ok(()) => Reading::Satisfied(vec![need.provider]),
                 Err(error) => Reading::Forbidden(error, need.provider),
             },
-            Some(Judged::KeysNeeded) => Reading::Satisfied(vec![need.provider]),
-            Some(Judged::Absent) if need.optional => Reading::Satisfied(vec![]),
+            Some(Judged::KeysNeeded(_)) => Reading::Satisfied(vec![need.provider]),
+            None | Some(Judged::Absent) if need.optional => Reading::Satisfied(vec![]),
             _ => Reading::Missing(Some(need.provider)),
         }
     }

@@ -382,10 +382,6 @@ fn what_is_for_later_is_refused_by_name() {
             "members": {"client_certificate": {"source": {"header": "x-amzn-mtls-clientcert", "trusted": "network_only"}}},
             "others": {"client_certificate": {"verified_by": "listener"}},
             "shoppers": {"remote": {"credential": "basic"}},
-            "cookies": {
-                "static_secret": {"sha256": sha256_hex(SECRET)},
-                "from": [{"cookie": "session", "origins": ["https://app.example"]}],
-            },
         },
         "rules": [
             {"match": {"path": "/a"}, "mode": {"observe": {"until": "2027-01-01T00:00:00Z"}}, "require": "a"},
@@ -408,8 +404,6 @@ fn what_is_for_later_is_refused_by_name() {
             ("providers.members.client_certificate.source", version),
             ("providers.others.client_certificate.verified_by", version),
             ("providers.shoppers.remote", version),
-            ("providers.cookies.from[0].cookie", version),
-            ("providers.cookies.from[0].origins", version),
             ("rules[0].mode", version),
             ("rules[1].mode", version),
             ("mode", version),

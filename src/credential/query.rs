@@ -59,7 +59,7 @@ fn means(encoded: &[u8], name: &str) -> bool {
 }
 
 /// Whether some server takes an encoded name for this one: PHP reads `access.token`, ` access_token` and `access_token[]` as `access_token`.
-fn could_mean(encoded: &[u8], name: &str) -> bool {
+pub(super) fn could_mean(encoded: &[u8], name: &str) -> bool {
     let folded = |b: u8| if matches!(b, b' ' | b'.') { b'_' } else { b };
     let read = decoded(encoded).skip_while(|b| *b == b' ').take_while(|b| !matches!(b, b'[' | 0)).map(folded);
     means(encoded, name) || read.eq(name.bytes().map(folded))

@@ -1,3 +1,4 @@
+mod cookies;
 mod slow_verification;
 
 use super::*;

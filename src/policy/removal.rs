@@ -41,6 +41,7 @@ pub struct Removal {
     exact: HashSet<Vec<u8>>,
     prefixes: Vec<Vec<u8>>,
     queries: Vec<Arc<str>>,
+    cookies: Vec<Arc<str>>,
 }
 
 /// The message's own framing and routing: never removed, whatever a pattern says.
@@ -61,7 +62,8 @@ impl Removal {
             match place {
                 Place::Header { name, .. } => drop(removal.exact.insert(fold(name.as_bytes()))),
                 Place::Query(name) if !removal.queries.contains(name) => removal.queries.push(Arc::clone(name)),
-                Place::Query(_) => {}
+                Place::Cookie { name, .. } if !removal.cookies.contains(name) => removal.cookies.push(Arc::clone(name)),
+                Place::Query(_) | Place::Cookie { .. } => {}
             }
         }
         removal
@@ -81,6 +83,12 @@ impl Removal {
     #[must_use]
     pub fn queries(&self) -> &[Arc<str>] {
         &self.queries
+    }
+
+    /// The cookies that are removed.
+    #[must_use]
+    pub fn cookies(&self) -> &[Arc<str>] {
+        &self.cookies
     }
 }
 

@@ -264,7 +264,12 @@ fn http2_head(request: &Request) -> Result<http::Request<()>, ClientError> {
         .uri(uri)
         .body(())
         .map_err(|error| unsendable(&error))?;
-    *head.headers_mut() = header_map(&request.headers)?;
+    // A pseudo-header of extended CONNECT (RFC 8441); the server must have allowed it by then.
+    let (protocols, headers): (Vec<_>, Vec<_>) = request.headers.iter().cloned().partition(|(name, _)| name == b":protocol");
+    if let Some((_, protocol)) = protocols.first() {
+        head.extensions_mut().insert(h2::ext::Protocol::from(&*String::from_utf8_lossy(protocol)));
+    }
+    *head.headers_mut() = header_map(&headers)?;
     Ok(head)
 }
 
