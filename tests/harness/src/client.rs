@@ -7,6 +7,7 @@ use crate::runtime::block_on;
 use crate::tls::Tls;
 use crate::websocket::WebSocket;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use h2::client::SendRequest;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use rustls::HandshakeKind;
@@ -158,6 +159,23 @@ impl Connection {
                 Ok(response)
             })),
             Over::Http2 { sender, .. } => block_on(within(self.patience, send_http2(sender, request))),
+        }
+    }
+
+    /// Sends requests at once, each as a stream of its own, and waits for all the responses, in the requests' order.
+    ///
+    /// # Errors
+    /// Whatever stands in the way of one of them. HTTP/2 only.
+    pub fn send_together(&mut self, requests: &[Request]) -> Result<Vec<Response>, ClientError> {
+        match &mut self.over {
+            Over::Http1(_) => Err(ClientError::Unsendable("several requests at once".into())),
+            Over::Http2 { sender, .. } => {
+                let streams = requests.iter().map(|request| {
+                    let mut sender = sender.clone();
+                    async move { send_http2(&mut sender, request).await }
+                });
+                block_on(within(self.patience, try_join_all(streams)))
+            }
         }
     }
 
