@@ -149,26 +149,28 @@ pub(super) fn callout_headers(forms: &[(String, Option<CalloutHeader>)], at: &Pa
     headers
 }
 
-/// The set's name: a hash of what defines it, each part with its length before it, each list with its number of parts.
+/// The set's name: a hash of what defines it, each part with its length before it, each list with its number of parts. Numbers have 64 bits, so that it
+/// is the same in the module and outside of it.
 pub(super) fn set_id(keys: &RemoteKeys) -> SetId {
     let mut hash = Sha256::new();
+    let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX).to_be_bytes();
     let mut part = |bytes: &[u8]| {
-        hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(number(bytes.len()));
         hash.update(bytes);
     };
     for text in [&keys.scheme, &keys.authority, &keys.path, &keys.cluster] {
         part(text.as_bytes());
     }
-    part(&keys.headers.len().to_be_bytes());
+    part(&number(keys.headers.len()));
     for (name, Constant(value)) in &keys.headers {
         part(name.as_bytes());
         part(value.as_bytes());
     }
-    part(&keys.algorithms.iter().count().to_be_bytes());
+    part(&number(keys.algorithms.iter().count()));
     for alg in keys.algorithms.iter() {
         part(alg.name().as_bytes());
     }
-    part(&keys.max_body.to_be_bytes());
+    part(&number(keys.max_body));
     let digest: [u8; 32] = hash.finalize().into();
     SetId(digest.first_chunk::<16>().copied().unwrap_or_default())
 }
