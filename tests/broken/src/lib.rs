@@ -11,6 +11,7 @@
 //! | `verdict VALUE` | sets the verdict; the status of that goes upstream as `x-broken-status` |
 //! | `set NAME VALUE`, `add NAME VALUE`, `remove NAME` | changes the request's headers |
 //! | `read NAME` | reads a header as text, as most plugins do: the SDK panics where it isn't UTF-8 |
+//! | `share NAME HEX` | writes into the data that VMs of one `vm_id` share |
 //! | `trap` | panics |
 #![cfg(target_os = "wasi")]
 #![allow(unsafe_code, reason = "the SDK's set_property panics on any status but Ok")]
@@ -87,6 +88,7 @@ impl HttpContext for Http {
                 ["add", name, value] => hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value).expect("a header"),
                 ["remove", name] => hostcalls::set_map_value(MapType::HttpRequestHeaders, name, None).expect("a header"),
                 ["read", name] => drop(hostcalls::get_map_value(MapType::HttpRequestHeaders, name)),
+                ["share", name, hex] => hostcalls::set_shared_data(name, Some(&bytes(hex)), None).expect("shared data"),
                 ["trap"] => panic!("told to panic"),
                 _ => {}
             }
@@ -97,6 +99,11 @@ impl HttpContext for Http {
 
 fn has_header(name: &str) -> bool {
     hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).is_ok_and(|value| value.is_some())
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u32> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
+    digits.chunks_exact(2).map(|pair| u8::try_from(pair.iter().fold(0, |byte, digit| byte * 16 + digit)).expect("a byte")).collect()
 }
 
 /// Envoy configures a canary, the main thread's VM, and then the workers', which share this data.
