@@ -16,9 +16,10 @@ export PORTCULLIS_REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-tools: ## install what is missing: the Rust toolchain with wasm32-wasip1, and Envoy (both pinned)
+tools: ## install what is missing: the Rust toolchain with wasm32-wasip1, Envoy, and an older Envoy for its test (all pinned)
 	@.ci/install-rust
 	@.ci/install-envoy
+	@.ci/install-envoy 1.37
 
 build: ## build the module: target/wasm32-wasip1/release/portcullis.wasm
 	@.ci/install-rust
@@ -43,7 +44,8 @@ lint: ## check format and lints, natively and for wasm32-wasip1
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-broken -- -D warnings
 	cargo clippy --locked --features native-shell --test fake_host -- -D warnings
 
-run: tools build ## run Envoy with the filter, an upstream and an identity provider, and show what passes; ONCE=1: show and stop
+run: build ## run Envoy with the filter, an upstream and an identity provider, and show what passes; ONCE=1: show and stop
+	@.ci/install-envoy
 	cargo build --locked -p portcullis-harness --bin stage
 	ONCE=$(ONCE) cargo run --locked --quiet -p portcullis-harness --bin stage
 

@@ -24,7 +24,7 @@ pub struct Proven<'a> {
     pub provider: ProviderId,
     /// Who.
     pub identity: &'a Identity,
-    /// Where the credential stood; `None` for a certificate.
+    /// Where the credential stood; `None` for a certificate of the connection.
     pub place: Option<&'a Place>,
 }
 

@@ -5,7 +5,8 @@ pub mod jwt;
 pub mod static_secret;
 
 pub use client_certificate::{
-    Accept, CertificateError, ClientCertificate, Handshakes, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject, ServerName,
+    Accept, CertificateError, CertificateSource, ClientCertificate, Handshake, Handshakes, MemberAttribute, MemberIdentity, MemberRoles,
+    MemberSubject, ProxyCertificate, ServerName, Trusted, VerifiedBy,
 };
 pub use jwt::{Jwt, TokenError};
 pub use static_secret::{SecretError, StaticSecret};

@@ -5,6 +5,7 @@
 //! that is not DER, an extension twice, extensions before version 3, a signature algorithm that differs within and without.
 
 mod extension;
+mod header;
 mod name;
 mod oid;
 mod pem;
@@ -25,6 +26,7 @@ use x509_cert::time::Time;
 
 use crate::time::UnixTime;
 use extension::GeneralName;
+pub use header::{from_forwarded, from_header};
 use name::Name;
 pub use oid::ExtensionId;
 use walk::{Field, Walk, check, context, is_tight_bit_string};
@@ -142,12 +144,7 @@ impl Certificate {
     /// [`Self::digest`] in lower-case hex, as Envoy prints it.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let mut hex = String::with_capacity(64);
-        for octet in self.digest() {
-            // Writing to a String can't fail.
-            let _ = write!(hex, "{octet:02x}");
-        }
-        hex
+        fingerprint(&self.der)
     }
 
     /// Where `now` lies: `Less` before the validity period, `Greater` after it. Both ends belong to it (RFC 5280, section 4.1.2.5).
@@ -237,6 +234,15 @@ impl Certificate {
     pub fn utf8(&self, id: &ExtensionId) -> Result<Option<&str>, Malformed> {
         self.extension(id).map(extension::utf8).transpose()
     }
+}
+
+fn fingerprint(der: &[u8]) -> String {
+    let mut hex = String::with_capacity(64);
+    for octet in Sha256::digest(der) {
+        // Writing to a String can't fail.
+        let _ = write!(hex, "{octet:02x}");
+    }
+    hex
 }
 
 /// RFC 5280, section 4.1.2.1; DER never encodes the default.

@@ -1,6 +1,7 @@
 //! What operators write: the plugin's configuration. Each field is declared once, as data: its name, its type, its default and its
 //! documentation. What leaves this module is a [`Policy`] in which every name is resolved and nothing must be checked again.
 
+mod certificate_source;
 mod client_certificate;
 mod condition;
 mod declare;
@@ -20,6 +21,7 @@ mod quantity;
 mod reader;
 mod reject;
 mod require;
+mod revoked;
 mod rules;
 mod secret;
 mod seen;
@@ -32,21 +34,25 @@ mod upstream;
 #[cfg(not(target_os = "wasi"))]
 pub use describe::{Description, FieldDescription, ObjectDescription};
 pub use fault::{Fault, Segment, Warning};
+pub use mode::ended_observations;
 
 use serde_json::Value;
 
 use self::declare::fields;
 use self::fault::Path;
 use self::forms::{Each, Later, Table};
-use self::mode::{LimitsForm, Mode, PathsForm};
+use self::mode::{LimitsForm, ModeForm, PathsForm};
 use self::profile::Profile;
 use self::provider::ProviderForm;
 use self::reader::{Form, Node, Reader};
 use self::reject::RejectForm;
 use self::require::{RequireForm, Scope};
+use self::revoked::RevokedForm;
 use self::rules::{Named, RuleForm};
 use self::upstream::UpstreamForm;
-use crate::policy::{Action, KeySources, Kind, Match, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule};
+use crate::policy::{
+    Action, KeySources, Kind, Match, Mode, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule,
+};
 
 fields! {
     /// The plugin's configuration.
@@ -66,9 +72,9 @@ fields! {
         /// Bounds.
         limits: LimitsForm = "{}",
         /// What is no longer good.
-        revoked: Later,
+        revoked: RevokedForm = "{}",
         /// How the rules are applied.
-        mode: Mode,
+        mode: ModeForm,
         /// Requirements by name, for `use`.
         requirements: Table<RequireForm> = "{}",
     }
@@ -107,9 +113,11 @@ impl ConfigForm {
         let known = self.providers.get().is_some().then_some(profiles.as_slice());
         let (upstreams, mut removed) = self.upstreams(known, cx);
         let paths = self.paths.get().map_or(Paths { encoded_slash: true, empty_segments: true, parameters: true }, PathsForm::compile);
-        let (rules, named) = self.rules(known, paths, cx);
+        let mode = mode::mode(&self.mode, Mode::Enforce);
+        let (rules, named) = self.rules(known, paths, mode, cx);
         let reject = self.reject.get().and_then(|form| form.compile(&Path::ROOT.name("reject"), cx));
         let limits = self.limits.get().and_then(|form| form.compile(&Path::ROOT.name("limits"), cx));
+        let revoked = self.revoked.get().map(|form| form.compile(known, &Path::ROOT.name("revoked"), cx));
 
         if named.paths || named.methods {
             removed.extend(OVERRIDES.map(|name| NamePattern::Exact(name.to_owned())));
@@ -118,14 +126,18 @@ impl ConfigForm {
         let provider = |((profile, kind), upstream): ((&Profile, Option<Kind>), upstream::Compiled)| {
             Some(Provider { name: profile.name.as_str().into(), kind: kind?, upstream: upstream.finish()? })
         };
-        let providers = profiles.iter().zip(kinds).zip(upstreams).map(provider).collect::<Option<_>>();
+        let providers = profiles.iter().zip(kinds).zip(upstreams).map(provider).collect::<Option<Vec<_>>>()?;
+        let rules = rules?;
+        let removal = Removal::new(&removed, &places).sparing(mode::spared(&providers, &places, &rules, mode));
         Some(Policy {
-            providers: providers?,
-            rules: rules?,
-            removal: Removal::new(&removed, &places),
+            providers,
+            rules,
+            removal,
             reject: reject?,
             paths,
             limits: limits?,
+            revoked: revoked?,
+            mode,
             key_sets,
             names_paths: named.paths,
         })
@@ -174,7 +186,7 @@ impl ConfigForm {
         (compiled, names)
     }
 
-    fn rules(&self, profiles: Option<&[Profile]>, paths: Paths, cx: &mut Reader<'_>) -> (Option<Vec<Rule>>, Named) {
+    fn rules(&self, profiles: Option<&[Profile]>, paths: Paths, mode: Mode, cx: &mut Reader<'_>) -> (Option<Vec<Rule>>, Named) {
         let requirements = self.requirements.get().map(|Table(list)| list.as_slice()).unwrap_or_default();
         let scope = Scope { profiles, requirements, variables: None };
         let at = Path::ROOT.name("requirements");
@@ -189,7 +201,7 @@ impl ConfigForm {
                 cx.fault(&at, format_args!("missing; without rules there must be exactly one provider, which every request must satisfy"));
             }
             let need = Need { provider: ProviderId(0), optional: false, conditions: Vec::new(), any_of: Vec::new() };
-            let rule = Rule { when: Match::default(), then: Action::Require(Requirement::One(need)) };
+            let rule = Rule { when: Match::default(), then: Action::Require(Requirement::One(need)), mode };
             return (Some(vec![rule]), Named::default());
         };
         if forms.is_empty() {
@@ -201,7 +213,7 @@ impl ConfigForm {
             let rule = form.as_ref().and_then(|form| {
                 let names = form.names();
                 named = Named { paths: named.paths || names.paths, methods: named.methods || names.methods };
-                form.compile(&scope, paths, &at.index(index), cx)
+                form.compile(&scope, paths, mode, &at.index(index), cx)
             });
             rules.push(rule);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::identity::Identity;
 use crate::keys::SetId;
+use crate::observation::Observation;
 use crate::policy::ProviderId;
 use crate::refusal::Refusal;
 use crate::time::UnixTime;
@@ -15,6 +16,8 @@ pub enum Decision {
     Pass(Pass),
     /// The request is refused.
     Reject(Rejection),
+    /// The request would be refused, but goes upstream: its rule is only observed.
+    Observe(Observation),
     /// Something has to arrive first; then the request is decided again from the top.
     Wait(Wait),
 }

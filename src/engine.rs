@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::annotation::{self, Proven};
-use crate::authenticator::Handshakes;
 use crate::authenticator::jwt::Keys;
 use crate::decision::{Asked, Decision, Pass, Rejection, Wait};
-use crate::judgement::{At, KeySets, Outcome, judge};
+use crate::judgement::{At, KeySets, Memory, Outcome, judge};
 use crate::keys::{Begin, KeySet, KeyStore, Lookup, RemoteKeys, SetId};
-use crate::policy::{Action, Kind, Policy, ProviderId, select};
+use crate::observation;
+use crate::policy::{Action, Kind, Policy, ProviderId, Selected, select};
 use crate::refusal::{KeysError, Refusal, RequestError};
 use crate::rejection::{reject, reject_unread};
 use crate::request::{Headers, Request};
+use crate::signature::Budget;
 use crate::time::UnixTime;
 use waiting::Waiting;
 
@@ -36,7 +37,7 @@ const BUSY: Duration = Duration::from_millis(10);
 pub struct Engine {
     policy: Policy,
     keys: Rc<RefCell<KeyStore>>,
-    handshakes: RefCell<Handshakes>,
+    memory: Memory,
     waiting: Waiting,
     /// Tells this engine's fetches from those of others; never zero.
     id: u64,
@@ -138,7 +139,9 @@ impl Engine {
     #[must_use]
     pub fn new(policy: Policy, keys: Rc<RefCell<KeyStore>>, now: UnixTime, random: u64) -> Self {
         keys.borrow_mut().acquire(&policy.key_sets, now);
-        Self { policy, keys, handshakes: RefCell::default(), waiting: Waiting::default(), id: random.max(1), now }
+        let budget = RefCell::new(Budget::new(policy.limits.slow_verifications));
+        let memory = Memory { handshakes: RefCell::default(), budget };
+        Self { policy, keys, memory, waiting: Waiting::default(), id: random.max(1), now }
     }
 
     /// The policy.
@@ -150,16 +153,25 @@ impl Engine {
     /// Decides over a request.
     #[must_use]
     pub fn decide(&self, request: &Request, asked: &Asked, at: &At<'_>) -> Decision {
-        let selected = match select(&self.policy, request) {
-            Ok(selected) => selected,
-            Err(error) => return self.reject(request, error.into(), None, None),
-        };
+        match select(&self.policy, request) {
+            Ok(selected) if selected.rule.mode.observes(at.now) => {
+                observation::decide(&self.policy, &|asked| self.enforce(request, &selected, asked, at))
+            }
+            Ok(selected) => self.enforce(request, &selected, asked, at),
+            Err(error) if self.policy.mode.observes(at.now) => {
+                observation::observe(&self.policy, self.reject(request, error.into(), None, None))
+            }
+            Err(error) => self.reject(request, error.into(), None, None),
+        }
+    }
+
+    fn enforce(&self, request: &Request, selected: &Selected<'_>, asked: &Asked, at: &At<'_>) -> Decision {
         match &selected.rule.then {
             Action::Anyone => self.pass(request, selected.index, vec![]),
             Action::Deny => self.reject(request, RequestError::Denied.into(), Some(selected.index), None),
             Action::Require(requirement) => {
                 let key_sets = SetsNow { engine: self, now: at.now };
-                let judge = || judge(&self.policy, requirement, &selected, request, &key_sets, &self.handshakes, at);
+                let judge = || judge(&self.policy, requirement, selected, request, &key_sets, &self.memory, at);
                 let mut outcome = judge();
                 // Another worker may have the keys already.
                 if let Outcome::KeysNeeded(provider, _) = outcome

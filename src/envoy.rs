@@ -4,6 +4,7 @@ mod abi;
 mod http;
 mod log;
 mod metrics;
+mod observation;
 mod peer;
 mod process;
 mod reply;

@@ -14,7 +14,7 @@ use crate::peer::Peer;
 use crate::policy::{Condition, Kind, Need, Policy, ProviderId, Requirement, Selected};
 use crate::refusal::{ConditionError, CredentialError, Refusal};
 use crate::request::Request;
-use crate::signature::Verify;
+use crate::signature::{Bounded, Budget, Verify};
 use crate::time::UnixTime;
 
 /// What a judgement is made with: questions that are answered at once.
@@ -26,6 +26,15 @@ pub struct At<'a> {
     pub verify: &'a dyn Verify,
     /// The connection's client certificate.
     pub peer: &'a dyn Peer,
+}
+
+/// What is remembered from one judgement to the next. Without it every outcome would be the same, only later or with another reason.
+#[derive(Debug)]
+pub struct Memory {
+    /// Certificates that were verified.
+    pub handshakes: RefCell<Handshakes>,
+    /// Slow verifications.
+    pub budget: RefCell<Budget>,
 }
 
 /// Where a key set of the network is looked up.
@@ -54,7 +63,7 @@ pub struct Proof<'a> {
     pub provider: ProviderId,
     /// Who sent it.
     pub identity: Box<Identity>,
-    /// Where it stood; `None` for a certificate.
+    /// Where it stood; `None` for a certificate of the connection.
     pub place: Option<&'a Place>,
 }
 
@@ -73,12 +82,12 @@ pub fn judge<'a>(
     selected: &Selected<'_>,
     request: &'a Request,
     key_sets: &dyn KeySets,
-    handshakes: &RefCell<Handshakes>,
+    memory: &Memory,
     at: &At<'_>,
 ) -> Outcome<'a> {
     let needs = requirement.needs();
     let members = Members::of(policy, &needs);
-    let judge = Judge { policy, members: &members, needs: &needs, selected, request, key_sets, handshakes, at };
+    let judge = Judge { policy, members: &members, needs: &needs, selected, request, key_sets, memory, at };
     let mut judged = Vec::new();
     for provider in &members.0 {
         judged.push((*provider, judge.credential(*provider)));
@@ -165,7 +174,7 @@ struct Judge<'a, 'j> {
     selected: &'j Selected<'j>,
     request: &'a Request,
     key_sets: &'j dyn KeySets,
-    handshakes: &'j RefCell<Handshakes>,
+    memory: &'j Memory,
     at: &'j At<'j>,
 }
 
@@ -189,16 +198,17 @@ impl<'a> Judge<'a, '_> {
         }
     }
 
-    fn certificate(&self, name: &Arc<str>, members: &ClientCertificate) -> Judged<'a> {
-        match members.authenticate(name, self.at.peer, &self.selected.host, self.at.now) {
+    fn certificate(&self, name: &Arc<str>, members: &'a ClientCertificate) -> Judged<'a> {
+        let place = members.source.place();
+        match members.authenticate(name, self.request, self.at.peer, &self.selected.host, self.at.now) {
             Ok(None) => Judged::Absent,
             Ok(Some(identity)) => {
-                if let Some(certificate) = &identity.certificate {
-                    self.handshakes.borrow_mut().verified(certificate);
+                if let (Some(certificate), None) = (&identity.certificate, place) {
+                    self.memory.handshakes.borrow_mut().verified(certificate);
                 }
-                Judged::Good(Box::new(identity), None)
+                self.unless_revoked(identity, place)
             }
-            Err(error) => Judged::Bad(self.handshakes.borrow().explain(error, self.at.peer, self.at.now).into()),
+            Err(error) => Judged::Bad(self.memory.handshakes.borrow().explain(error, self.at.peer, self.at.now).into()),
         }
     }
 
@@ -207,7 +217,7 @@ impl<'a> Judge<'a, '_> {
             return Judged::Absent;
         }
         match secrets.authenticate(&found.text, self.at.now) {
-            Ok(identity) => Judged::Good(Box::new(identity), Some(found.place)),
+            Ok(identity) => self.unless_revoked(identity, Some(found.place)),
             Err(error) => Judged::Bad(error.into()),
         }
     }
@@ -227,19 +237,35 @@ impl<'a> Judge<'a, '_> {
             Keys::Remote { set, max_stale, .. } => self.key_sets.get(*set, *max_stale),
             _ => None,
         };
-        match jwt.authenticate(name, &token, keys.as_deref(), self.at.now, self.at.verify) {
-            Ok(Verdict::Good(identity)) => Judged::Good(identity, Some(found.place)),
+        let verify = Bounded { verify: self.at.verify, budget: &self.memory.budget, now: self.at.now };
+        match jwt.authenticate(name, &token, keys.as_deref(), self.at.now, &verify) {
+            Ok(Verdict::Good(identity)) => {
+                // Callers' secrets have ids of their own, which are no kids.
+                let key = identity.credential.as_deref().filter(|_| matches!(jwt.keys, Keys::Remote { .. } | Keys::Inline(_)));
+                match self.policy.revoked.check(&identity, &[token.kid(), key]) {
+                    Ok(()) => Judged::Good(identity, Some(found.place)),
+                    Err(revocation) => Judged::Bad(revocation.into()),
+                }
+            }
             Ok(Verdict::KeysNeeded) => Judged::KeysNeeded(None),
             // Only a token that would pass with its key known is worth a fetch.
             Ok(Verdict::KeyUnknown(error, Unverified(identity))) => {
                 let would_pass = |need: &&&Need| need.provider == id && check(need, &identity, self.selected).is_ok();
-                if self.needs.iter().any(|need| would_pass(&need)) {
+                if self.policy.revoked.check(&identity, &[token.kid()]).is_ok() && self.needs.iter().any(|need| would_pass(&need)) {
                     Judged::KeysNeeded(Some(error.into()))
                 } else {
                     Judged::Bad(error.into())
                 }
             }
             Err(error) => Judged::Bad(error.into()),
+        }
+    }
+
+    /// A credential that was verified, unless it is revoked.
+    fn unless_revoked(&self, identity: Identity, place: Option<&'a Place>) -> Judged<'a> {
+        match self.policy.revoked.check(&identity, &[]) {
+            Ok(()) => Judged::Good(Box::new(identity), place),
+            Err(revocation) => Judged::Bad(revocation.into()),
         }
     }
 

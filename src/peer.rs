@@ -2,12 +2,25 @@
 
 /// What the host knows of the connection's client certificate. Each question may cost a host call.
 pub trait Peer {
-    /// The certificate was verified in this connection's handshake; `None` where the host can't tell.
+    /// The certificate was verified in this connection's handshake; `None` where the host has no word for that.
     fn valid(&self) -> Option<bool>;
-    /// The leaf certificate as PEM, raw or percent-encoded; `None` without one.
-    fn pem(&self) -> Option<Vec<u8>>;
+    /// The leaf certificate, as far as the host shows it.
+    fn certificate(&self) -> Shown;
     /// The server name that the client asked for (SNI); `None` without one.
     fn server_name(&self) -> Option<Vec<u8>>;
+}
+
+/// What the host shows of the connection's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// There is none.
+    Nothing,
+    /// PEM, raw or percent-encoded.
+    Pem(Vec<u8>),
+    /// No more than the SHA-256 of its DER, in hex.
+    Digest(Vec<u8>),
+    /// There is one, or there may be: the host can't show it.
+    Unreadable,
 }
 
 /// A connection without TLS.
@@ -18,8 +31,8 @@ impl Peer for Plaintext {
         None
     }
 
-    fn pem(&self) -> Option<Vec<u8>> {
-        None
+    fn certificate(&self) -> Shown {
+        Shown::Nothing
     }
 
     fn server_name(&self) -> Option<Vec<u8>> {

@@ -3,16 +3,20 @@
 mod condition;
 mod host;
 mod matching;
+mod mode;
 mod path;
 mod removal;
 mod requirement;
+mod revoked;
 
 pub use condition::{Condition, Operand, Subject, Test};
 pub use host::HostPattern;
 pub use matching::{Match, MethodSet, PathMatch, Selected, select};
+pub use mode::Mode;
 pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal};
 pub use requirement::{Need, Requirement};
+pub use revoked::{Revocation, Revoked, RevokedBy};
 
 use std::sync::Arc;
 
@@ -45,6 +49,10 @@ pub struct Policy {
     pub paths: Paths,
     /// Bounds.
     pub limits: Limits,
+    /// What is no longer good.
+    pub revoked: Revoked,
+    /// What becomes of requests that are refused before a rule is found.
+    pub mode: Mode,
     /// The key sets to keep fresh, each once.
     pub key_sets: KeySources,
     /// Some rule names a path, so that paths must be readable in one way only.
@@ -93,17 +101,17 @@ pub enum Kind {
         /// Where they stand in a request. Never empty.
         from: Vec<Place>,
     },
-    /// The TLS client certificate of the connection.
+    /// Client certificates, of the connection or from a header.
     ClientCertificate(Box<ClientCertificate>),
 }
 
 impl Kind {
-    /// Where this provider's credentials stand in a request; empty for certificates.
+    /// Where this provider's credentials stand in a request; empty for certificates of the connection.
     #[must_use]
     pub fn places(&self) -> &[Place] {
         match self {
             Self::StaticSecret { from, .. } | Self::Jwt { from, .. } => from,
-            Self::ClientCertificate(_) => &[],
+            Self::ClientCertificate(certificate) => certificate.source.place().map_or(&[], std::slice::from_ref),
         }
     }
 }
@@ -115,6 +123,8 @@ pub struct Rule {
     pub when: Match,
     /// What they must bring.
     pub then: Action,
+    /// What becomes of those that are refused: the rule's own mode, or the policy's.
+    pub mode: Mode,
 }
 
 /// What a rule demands.
@@ -240,4 +250,6 @@ pub struct Paths {
 pub struct Limits {
     /// Requests that wait, per provider and worker.
     pub waiting: usize,
+    /// Slow verifications, per second and worker.
+    pub slow_verifications: u32,
 }

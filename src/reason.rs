@@ -118,6 +118,8 @@ reasons! {
     CertificateExpired = "certificate_expired", Unauthorized;
     /// The client certificate is not one of those accepted here.
     CertificateNotAccepted = "certificate_not_accepted", Unauthorized;
+    /// The client certificate stands in a header, and nobody who is trusted sent it.
+    CertificateUntrustedSource = "certificate_untrusted_source", Unauthorized;
     /// The TLS session was resumed, and Envoy does not tell whether its certificate was verified.
     ResumedSession = "resumed_session", Unauthorized;
     /// The TLS connection was made for another host.
@@ -132,10 +134,15 @@ reasons! {
     /// An attribute has not the value that is demanded.
     AttributeMismatch = "attribute_mismatch", Forbidden;
 
+    /// The credential is revoked.
+    Revoked = "revoked", Unauthorized;
+
     /// The keys to verify with are not there yet.
     KeysUnavailable = "keys_unavailable", Unavailable;
     /// The keys to verify with could not be refreshed for too long.
     KeysStale = "keys_stale", Unavailable;
+    /// Too many signatures have to be verified at once.
+    VerificationBusy = "verification_busy", Unavailable;
 
     /// A value of the identity can't stand in a header.
     HeaderValue = "header_value", Forbidden;

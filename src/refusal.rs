@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::authenticator::{CertificateError, SecretError, TokenError};
+use crate::policy::Revocation;
 use crate::reason::Reason;
 
 /// A refusal from whichever stage.
@@ -20,6 +21,8 @@ pub enum Refusal {
     Token(TokenError),
     /// A client certificate.
     Certificate(CertificateError),
+    /// A credential that is good, but revoked.
+    Revoked(Revocation),
     /// The keys to verify with.
     Keys(KeysError),
     /// A condition of a rule.
@@ -42,6 +45,7 @@ impl Refusal {
             Self::Secret(e) => e.reason(),
             Self::Token(e) => e.reason(),
             Self::Certificate(e) => e.reason(),
+            Self::Revoked(_) => Reason::Revoked,
             Self::Keys(e) => e.reason(),
             Self::Condition(e) => e.reason(),
             Self::Annotation(_) => Reason::HeaderValue,
@@ -55,6 +59,15 @@ impl Refusal {
     pub fn role(&self) -> Option<&str> {
         match self {
             Self::Condition(ConditionError::RoleMissing(role)) => Some(role),
+            _ => None,
+        }
+    }
+
+    /// Whose credential it was, where it was good.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Revoked(revocation) => revocation.subject.as_deref(),
             _ => None,
         }
     }
@@ -77,6 +90,7 @@ impl fmt::Display for Refusal {
             Self::Secret(e) => e.fmt(f),
             Self::Token(e) => e.fmt(f),
             Self::Certificate(e) => e.fmt(f),
+            Self::Revoked(e) => e.fmt(f),
             Self::Keys(e) => e.fmt(f),
             Self::Condition(e) => e.fmt(f),
             Self::Annotation(e) => e.fmt(f),
@@ -102,6 +116,7 @@ refusal_from! {
     Secret(SecretError),
     Token(TokenError),
     Certificate(CertificateError),
+    Revoked(Revocation),
     Keys(KeysError),
     Condition(ConditionError),
     Annotation(AnnotationError),

@@ -17,7 +17,8 @@ const RETRY_AFTER: &str = "5";
 #[must_use]
 pub fn reject(policy: &Policy, request: &Request, refusal: Refusal, rule: Option<usize>, provider: Option<ProviderId>) -> Rejection {
     let reply = reply(policy, request, &refusal, rule);
-    Rejection { refusal, rule, provider, subject: None, reply, edits: edits_for_refusal(policy, request) }
+    let subject = refusal.subject().map(str::to_owned);
+    Rejection { refusal, rule, provider, subject, reply, edits: edits_for_refusal(policy, request) }
 }
 
 /// The rejection of a request that could not even be read.
@@ -147,7 +148,7 @@ const fn bearer_error(refusal: &Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::Credential(CredentialError::Missing) => None,
         Refusal::Credential(CredentialError::Ambiguous) => Some("invalid_request"),
-        Refusal::Credential(_) | Refusal::Secret(_) | Refusal::Token(_) => Some("invalid_token"),
+        Refusal::Credential(_) | Refusal::Secret(_) | Refusal::Token(_) | Refusal::Revoked(_) => Some("invalid_token"),
         Refusal::Condition(_) => Some("insufficient_scope"),
         _ => None,
     }

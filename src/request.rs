@@ -23,6 +23,12 @@ impl Headers {
         self.fields.iter().map(|(name, value)| (self.slice(name), self.slice(value)))
     }
 
+    /// Whether there is no field at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// Every value of `name` (in lower case).
     pub fn all<'h>(&'h self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         self.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| value)

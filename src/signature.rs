@@ -1,11 +1,13 @@
 //! The one seam for verifying signatures of public keys: Envoy's own BoringSSL behind it, or Rust in the module.
 
+mod budget;
 mod ecdsa;
 mod eddsa;
 mod rsa;
 
 use crate::keys::{Alg, Material, PublicKey};
 
+pub use budget::{Bounded, Budget, Busy};
 pub use ecdsa::raw_to_der;
 pub(crate) use ecdsa::two_integers;
 
@@ -15,6 +17,9 @@ pub trait Verify {
     ///
     /// False for an algorithm that the key doesn't permit.
     fn verify(&self, alg: Alg, key: &PublicKey, text: &[u8], signature: &[u8]) -> bool;
+
+    /// Whether that takes a worker so long that strangers must not ask for it as often as they like: see [`Budget`].
+    fn is_slow(&self, alg: Alg) -> bool;
 }
 
 /// Rust in the module: every algorithm, on every host.
@@ -31,6 +36,10 @@ impl Verify for Module {
                 Material::P521(key) => ecdsa::verify::<_, p521::ecdsa::Signature>(key.as_ref(), text, signature),
                 Material::Ed25519(key) => eddsa::verify(key, text, signature),
             }
+    }
+
+    fn is_slow(&self, _: Alg) -> bool {
+        true
     }
 }
 

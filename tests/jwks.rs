@@ -520,31 +520,6 @@ fn an_issuer_that_is_down_at_the_start_is_asked_less_and_less_and_comes_back() {
     assert_alive(&stage);
 }
 
-#[test]
-fn two_workers_and_their_crowd() {
-    let idp = IdentityProvider::start();
-    idp.serve_instead(Answer::hang());
-    let stage = stage(json!({"timeout": "700ms", "wait": FOR_GOOD, "refresh": "1h"})).identity_provider(idp).concurrency(2).start();
-    let good = token(&es(1));
-    thread::scope(|scope| {
-        let crowd: Vec<_> = (0..24).map(|number| sends(scope, &stage, Request::get(format!("/{number}")).bearer(&good))).collect();
-        assert!(stage.identity_provider.wait_for_fetches(3, PATIENCE), "each worker and the main thread fetch");
-        stage.identity_provider.recover();
-        for handle in crowd {
-            assert_eq!(handle.join().expect("a response").status, 200);
-        }
-    });
-    assert_eq!(stage.upstream.count(), 24);
-    // Nobody asks again before it is time.
-    poll(PATIENCE, || (fetched(&stage, "success") >= 3).then_some(())).expect("three VMs have their keys");
-    let fetches = stage.identity_provider.fetch_count();
-    for _ in 0..20 {
-        assert_eq!(status(&stage, &token(&es(2))), 401);
-    }
-    assert_eq!(stage.identity_provider.fetch_count(), fetches, "requests lead to fetches");
-    assert_alive(&stage);
-}
-
 /// The extension configuration that Envoy reads from a file: the filter with this policy.
 fn discovered(policy: Value) -> String {
     let plugin = Plugin::new(policy);

@@ -1,42 +1,35 @@
-//! The TLS client certificate of the connection, verified by Envoy, read here.
+//! Client certificates, verified by Envoy or by a trusted proxy, read here.
 
 mod handshakes;
+mod source;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, ExtensionId, Malformed, from_pem};
+use crate::certificate::{Certificate, ExtensionId, Malformed};
 use crate::identity::Identity;
 use crate::peer::Peer;
 use crate::reason::Reason;
+use crate::request::Request;
 use crate::time::UnixTime;
 pub use handshakes::Handshakes;
+pub use source::{CertificateSource, Handshake, ProxyCertificate, ServerName, Trusted, VerifiedBy};
 
 /// A provider of client certificates, compiled.
 #[derive(Debug)]
 pub struct ClientCertificate {
-    /// What the connection's SNI must be.
-    pub server_name: ServerName,
-    /// Which certificates are accepted among those that Envoy verified.
+    /// Where the certificate comes from.
+    pub source: CertificateSource,
+    /// Which certificates are accepted among those that somebody vouches for.
     pub accept: Accept,
     /// Where the certificate says who and what its bearer is.
     pub identity: MemberIdentity,
 }
 
-/// What the connection's SNI must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerName {
-    /// The request's host.
-    Host,
-    /// Anything, or nothing.
-    Any,
-}
-
-/// Which certificates are accepted; an empty list: whatever Envoy verified.
+/// Which certificates are accepted; an empty list: whatever was verified.
 #[derive(Debug, Default)]
 pub struct Accept {
     /// Issuer names, in RFC 4514 form.
@@ -100,7 +93,7 @@ pub enum MemberAttribute {
 }
 
 impl ClientCertificate {
-    /// Judges the certificate of `peer`'s connection for a request to `host` (lower case, without port and trailing dot).
+    /// Judges the certificate of a request to `host` (lower case, without port and trailing dot) that came by `peer`'s connection.
     /// `None`: no certificate was presented.
     ///
     /// A certificate without the subject that the configuration names is refused: nothing later could tell its bearer from another's.
@@ -110,25 +103,14 @@ impl ClientCertificate {
     pub fn authenticate(
         &self,
         provider: &Arc<str>,
+        request: &Request,
         peer: &dyn Peer,
         host: &[u8],
         now: UnixTime,
     ) -> Result<Option<Identity>, CertificateError> {
-        let Some(pem) = peer.pem() else {
+        let Some(certificate) = self.source.certificate(request, peer, host, now)? else {
             return Ok(None);
         };
-        match peer.valid() {
-            Some(true) => {}
-            Some(false) => return Err(CertificateError::Unverified),
-            None => return Err(CertificateError::Unverifiable),
-        }
-        self.server_name.check(peer, host)?;
-        let certificate = from_pem(&pem)?;
-        match certificate.at(now) {
-            Ordering::Less => return Err(CertificateError::NotYetValid),
-            Ordering::Greater => return Err(CertificateError::Expired),
-            Ordering::Equal => {}
-        }
         self.accept.check(&certificate)?;
         let subject = self.identity.subject.read(&certificate)?;
         let mut roles = self.identity.roles.as_ref().map_or(Ok(None), |roles| roles.read(&certificate))?;
@@ -154,23 +136,6 @@ impl ClientCertificate {
             certificate: Some(Arc::new(certificate)),
             ..Identity::default()
         }))
-    }
-}
-
-impl ServerName {
-    /// One CA's client could otherwise reach, over its own server name, the host of another CA's members.
-    fn check(self, peer: &dyn Peer, host: &[u8]) -> Result<(), CertificateError> {
-        if self == Self::Any {
-            return Ok(());
-        }
-        let name = peer.server_name();
-        let asked = name.as_deref().map(|name| name.strip_suffix(b".").unwrap_or(name));
-        // An empty SNI names nothing, even if the host were empty, too.
-        if asked.is_some_and(|asked| !asked.is_empty() && asked.eq_ignore_ascii_case(host)) {
-            Ok(())
-        } else {
-            Err(CertificateError::Misdirected(name))
-        }
     }
 }
 
@@ -248,6 +213,16 @@ pub enum CertificateError {
     Unverified,
     /// Envoy doesn't say whether it verified it: before 1.39 it has no `connection.peer_certificate_valid`.
     Unverifiable,
+    /// This Envoy (before 1.38) shows a connection's certificate in `x-forwarded-client-cert` alone, and there it isn't.
+    NotForwarded,
+    /// Envoy can't show it.
+    Unreadable,
+    /// The header that holds it stands more than once.
+    Ambiguous,
+    /// Who sent it in a header is nobody whose word is taken for it: why.
+    UntrustedSource(Box<Self>),
+    /// It is good, but not a trusted proxy's: its SHA-256, in hex.
+    Stranger(String),
     /// Envoy did not verify it in this connection's handshake, but did so in an earlier one: see [`Handshakes`].
     Resumed,
     /// The connection's SNI, as the client sent it, is not the request's host.
@@ -282,11 +257,13 @@ impl CertificateError {
     pub const fn reason(&self) -> Reason {
         match self {
             Self::Missing => Reason::CertificateMissing,
-            Self::Unverified | Self::Unverifiable => Reason::CertificateUnverified,
+            Self::Unverified | Self::Unverifiable | Self::NotForwarded => Reason::CertificateUnverified,
+            Self::Ambiguous => Reason::CredentialAmbiguous,
+            Self::UntrustedSource(_) | Self::Stranger(_) => Reason::CertificateUntrustedSource,
             Self::Resumed => Reason::ResumedSession,
             Self::Misdirected(_) => Reason::Misdirected,
             Self::Malformed(Malformed::TooLarge) => Reason::CredentialTooLarge,
-            Self::Malformed(_) => Reason::CertificateMalformed,
+            Self::Malformed(_) | Self::Unreadable => Reason::CertificateMalformed,
             Self::NotYetValid | Self::Expired => Reason::CertificateExpired,
             Self::Issuer(_) | Self::Subject(_) | Self::SubjectAbsent | Self::SubjectAmbiguous | Self::AttributeAmbiguous(_) => {
                 Reason::CertificateNotAccepted
@@ -295,12 +272,20 @@ impl CertificateError {
     }
 }
 
+/// The log cuts what is longer than 128 octets.
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("no client certificate"),
             Self::Unverified => f.write_str("connection.peer_certificate_valid is false: untrusted, or a resumed TLS session"),
-            Self::Unverifiable => f.write_str("this Envoy has no connection.peer_certificate_valid"),
+            Self::Unverifiable => f.write_str("this Envoy has no connection.peer_certificate_valid: see verified_by in the documentation"),
+            Self::NotForwarded => {
+                f.write_str("this Envoy needs forward_client_cert_details: SANITIZE_SET, set_current_client_cert_details: {cert: true}")
+            }
+            Self::Unreadable => f.write_str("Envoy can't show it"),
+            Self::Ambiguous => f.write_str("several in the header, or a comma, as if two had been joined"),
+            Self::UntrustedSource(why) => write!(f, "by no trusted proxy: {why}"),
+            Self::Stranger(sha256) => write!(f, "sha256 {sha256}"),
             Self::Resumed => f.write_str("the TLS session was resumed: switch resumption off in the DownstreamTlsContext"),
             Self::Misdirected(None) => f.write_str("no server name in the TLS handshake"),
             Self::Misdirected(Some(name)) => write!(f, "server name: {}", shown(name)),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::identity::{ClaimPath, Identity};
 use crate::keys::{AlgSet, HmacKey, KeySet, SetId};
 use crate::policy::Condition;
-use crate::signature::Verify;
+use crate::signature::Bounded;
 use crate::time::UnixTime;
 
 /// A provider of tokens, compiled.
@@ -163,7 +163,7 @@ impl Jwt {
         token: &Token<'_>,
         remote: Option<&KeySet>,
         now: UnixTime,
-        verify: &dyn Verify,
+        verify: &Bounded<'_>,
     ) -> Result<Verdict, TokenError> {
         self.check_before_signature(token, now)?;
         match self.check_signature(token, remote, verify) {

@@ -2,6 +2,8 @@
 //!
 //! The `pem` of RustCrypto refuses base64 on one line, which some senders produce.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
@@ -19,17 +21,27 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// The DER in the first PEM block of `text`. Text before it, a chain after it, any line ends or none, and percent-encoding of any kind are fine;
 /// `+` is never a space. A first block with another label is refused rather than skipped: another reader might take it.
 pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, Malformed> {
-    let unescaped: Vec<u8>;
-    let text = if text.contains(&b'%') {
-        unescaped = percent_decode(text).collect();
-        &unescaped
-    } else {
-        text
-    };
+    first_block(&unescaped(text))
+}
+
+/// The same, or the DER in a block's base64 alone.
+pub(super) fn decode_bare(text: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let text = unescaped(text);
+    if after(&text, BEGIN).is_some() { first_block(&text) } else { lines(&text) }
+}
+
+fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
+    if text.contains(&b'%') { percent_decode(text).collect::<Vec<u8>>().into() } else { text.into() }
+}
+
+fn first_block(text: &[u8]) -> Result<Vec<u8>, Malformed> {
     let block = after(text, BEGIN).and_then(|rest| rest.strip_prefix(LABEL.as_bytes())).ok_or(Malformed::Pem)?;
     let end = find(block, END).ok_or(Malformed::Pem)?;
-    let base64: Vec<u8> =
-        block.get(..end).unwrap_or_default().iter().copied().filter(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n')).collect();
+    lines(block.get(..end).unwrap_or_default())
+}
+
+fn lines(text: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let base64: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n')).collect();
     if base64.is_empty() {
         return Err(Malformed::Pem);
     }
@@ -56,6 +68,7 @@ fn find(text: &[u8], needle: &str) -> Option<usize> {
     text.windows(needle.len()).position(|window| window == needle.as_bytes())
 }
 
-fn after<'a>(text: &'a [u8], needle: &str) -> Option<&'a [u8]> {
+/// What follows the first `needle`.
+pub(super) fn after<'a>(text: &'a [u8], needle: &str) -> Option<&'a [u8]> {
     text.get(find(text, needle)?.checked_add(needle.len())?..)
 }

@@ -1,6 +1,7 @@
 //! What certificates are read, and what is read in them.
 
 mod der;
+mod header;
 mod mutations;
 mod names;
 mod pem;

@@ -1,26 +1,31 @@
-//! `client_certificate`: the TLS client certificate of the connection.
+//! `client_certificate`: the TLS client certificate, of the connection or from a header.
 
 use std::sync::Arc;
 
+use super::certificate_source::{ServerNameWord, SourceForm, VerifiedByWord};
 use super::declare::{fields, words};
 use super::fault::Path;
-use super::forms::{Later, Name, OneOrMany, Table, strings};
+use super::forms::{Name, OneOrMany, Table, strings};
 use super::grants::grants;
 use super::profile::Ability;
 use super::reader::{Form, Given, Node, Reader};
-use crate::authenticator::{Accept, ClientCertificate, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject, ServerName};
+use crate::authenticator::{
+    Accept, CertificateSource, ClientCertificate, Handshake, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject, ServerName,
+    VerifiedBy,
+};
 use crate::certificate::{ExtensionId, is_attribute};
+use crate::credential::Place;
 
 fields! {
-    /// The TLS client certificate of the connection, verified by Envoy.
+    /// A TLS client certificate, verified by Envoy, or by a proxy whose own certificate Envoy verified.
     struct ClientCertificateForm {
-        /// Where the certificate comes from.
-        source: CertificateSource = "connection",
-        /// `listener`: the listener is trusted to have verified it.
-        verified_by: Later,
+        /// Where the certificate comes from: `connection`, or `{header: NAME, trusted: ...}`.
+        source: SourceForm = "connection",
+        /// Where Envoy is too old (before 1.39) to say whether it verified the connection's certificate: the listener is trusted to have done so.
+        verified_by: VerifiedByWord,
         /// What the connection's SNI must be: the request's host, or anything.
         server_name: ServerNameWord = "host",
-        /// Which certificates are accepted among those that Envoy verified.
+        /// Which certificates are accepted among those that were verified.
         accept: AcceptForm = "{}",
         /// Where the certificate says who and what its bearer is.
         identity: MemberIdentityForm = "{}",
@@ -28,7 +33,7 @@ fields! {
 }
 
 fields! {
-    /// Which certificates are accepted; an absent or empty list: whatever Envoy verified.
+    /// Which certificates are accepted; an absent or empty list: whatever was verified.
     struct AcceptForm {
         /// Issuer names, in RFC 4514 form.
         issuers: OneOrMany<Name> = "[]",
@@ -68,14 +73,6 @@ fields! {
 }
 
 words! {
-    /// What the connection's SNI must be.
-    enum ServerNameWord {
-        "host" => Host,
-        "any" => Any,
-    }
-}
-
-words! {
     /// A type of subjectAltName.
     enum SanWord {
         "uri" => Uri,
@@ -98,25 +95,8 @@ words! {
     }
 }
 
-/// Where the certificate comes from: `connection`; a header is for a later version.
-pub(super) struct CertificateSource;
-
 /// An extension's object identifier.
 pub(super) struct ExtensionForm(ExtensionId);
-
-impl Form for CertificateSource {
-    fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
-        if node.value.is_object() {
-            Later::read(node, cx)?;
-        }
-        super::forms::word(node, cx, &["connection"], &[]).map(|_| Self)
-    }
-
-    #[cfg(not(target_os = "wasi"))]
-    fn describe() -> super::describe::Description {
-        super::describe::Description::Words(&["connection"])
-    }
-}
 
 impl Form for ExtensionForm {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
@@ -217,22 +197,45 @@ impl PartForm {
 
 impl ClientCertificateForm {
     pub(super) fn ability(&self) -> Ability {
+        let by_proxy = self.source.get().is_some_and(SourceForm::is_by_proxy);
         let Some(identity) = self.identity.get() else {
-            return Ability::Certificate { roles: true, attributes: None };
+            return Ability::Certificate { roles: true, attributes: None, by_proxy };
         };
         let granted = identity.grants.get().is_none_or(|Table(grants)| !grants.is_empty());
         let attributes = identity.attributes.get().map(|Table(list)| list.iter().map(|(name, _)| name.clone()).collect());
-        Ability::Certificate { roles: granted || identity.roles.is_written(), attributes }
+        Ability::Certificate { roles: granted || identity.roles.is_written(), attributes, by_proxy }
     }
 
     pub(super) fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<ClientCertificate> {
         let accept = self.accept.get().map(|form| form.compile(&at.name("accept"), cx));
         let identity = self.identity.get().map(|form| form.compile(&at.name("identity"), cx));
+        let source = self.source(at, cx);
+        Some(ClientCertificate { source: source?, accept: accept?, identity: identity?? })
+    }
+
+    /// Where in a request the certificate stands; empty: it is the connection's; `None`: faults keep that from being told.
+    pub(super) fn places(&self) -> Option<Vec<Place>> {
+        self.source.get()?.places()
+    }
+
+    fn source(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<CertificateSource> {
+        let source = self.source.get()?;
+        if source.is_network_only() {
+            for (name, written) in [("server_name", self.server_name.is_written()), ("verified_by", self.verified_by.is_written())] {
+                if written {
+                    cx.fault(&at.name(name), format_args!("with network_only no TLS connection is looked at; remove this field"));
+                }
+            }
+        }
         let server_name = match self.server_name.get()? {
             ServerNameWord::Host => ServerName::Host,
             ServerNameWord::Any => ServerName::Any,
         };
-        Some(ClientCertificate { server_name, accept: accept?, identity: identity?? })
+        let verified_by = match self.verified_by.get() {
+            Some(VerifiedByWord::Listener) => VerifiedBy::Listener,
+            None => VerifiedBy::Attribute,
+        };
+        source.compile(Handshake { server_name, verified_by }, &at.name("source"), cx)
     }
 }
 

@@ -1,26 +1,111 @@
 //! `mode`, `paths` and `limits`.
 
+use serde_json::Value;
+
+use super::OVERRIDES;
 use super::declare::{fields, words};
-use super::fault::Path;
-use super::forms::{Integer, Later, word};
+#[cfg(not(target_os = "wasi"))]
+use super::describe::Description;
+use super::fault::{Path, Warning};
+use super::forms::Integer;
+use super::quantity::Time;
 use super::reader::{Form, Given, Node, Reader};
-use crate::policy::{Limits, Paths};
+use crate::credential::Place;
+use crate::policy::{Limits, Mode, Paths, Policy, Provider, Rule, Source, UpstreamHeader};
+use crate::time::UnixTime;
 
-/// `enforce`; anything else is for a later version.
-pub(super) struct Mode;
+/// `enforce`, or `{observe: {until: ...}}`.
+pub(super) struct ModeForm(Mode);
 
-impl Form for Mode {
+fields! {
+    /// Nothing is refused, and it is noted what would have been.
+    struct ObserveForm {
+        /// How long.
+        observe: UntilForm = required,
+    }
+}
+
+fields! {
+    /// Observing has an end.
+    struct UntilForm {
+        /// The first moment that is enforced.
+        until: Time = required,
+    }
+}
+
+impl Form for ModeForm {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
-        if node.value.is_object() {
-            Later::read(node, cx)?;
+        match node.value {
+            Value::Object(_) => {
+                let form = ObserveForm::read(node, cx)?;
+                let Time(until) = form.observe.get()?.until.get()?;
+                Some(Self(Mode::Observe { until: *until }))
+            }
+            Value::String(text) if text == "enforce" => Some(Self(Mode::Enforce)),
+            Value::String(_) => {
+                cx.fault(node.at, format_args!("not a mode; write {MODES}"));
+                None
+            }
+            _ => {
+                cx.wrong_type(node, MODES);
+                None
+            }
         }
-        word(node, cx, &["enforce"], &["observe"]).map(|_| Self)
     }
 
     #[cfg(not(target_os = "wasi"))]
-    fn describe() -> super::describe::Description {
-        super::describe::Description::Words(&["enforce"])
+    fn describe() -> Description {
+        Description::Either(vec![Description::Words(&["enforce"]), ObserveForm::describe()])
     }
+}
+
+const MODES: &str = "enforce, or {observe: {until: 2027-01-01T00:00:00Z}}";
+
+/// What is written there, or what holds where nothing is.
+pub(super) fn mode(given: &Given<ModeForm>, otherwise: Mode) -> Mode {
+    given.get().map_or(otherwise, |ModeForm(mode)| *mode)
+}
+
+/// The headers that a client could miss, which stay while its request is only observed: its credentials, unless they would pass for what the
+/// upstream is told; and what upstreams take for another method or path, unless that led to a rule that is enforced.
+pub(super) fn spared<'a>(providers: &'a [Provider], places: &'a [Place], rules: &[Rule], whole: Mode) -> Vec<&'a str> {
+    let tells = |header: &UpstreamHeader, name: &str| *header.name == *name && !matches!(header.source, Source::Value(_));
+    let is_told = |name: &str| {
+        let mut upstreams = providers.iter().map(|provider| &provider.upstream);
+        upstreams.any(|u| u.headers.iter().any(|header| tells(header, name)) || u.payload_header.as_deref() == Some(name))
+    };
+    let mut spared = Vec::new();
+    for place in places {
+        if let Place::Header { name, .. } = place
+            && !is_told(name)
+        {
+            spared.push(&**name);
+        }
+    }
+    if rules.iter().all(|rule| rule.mode == whole) {
+        spared.extend(OVERRIDES);
+    }
+    spared
+}
+
+/// Observations whose end is over: what they were for is enforced. Loading knows no time, so this is asked apart.
+#[must_use]
+pub fn ended_observations(policy: &Policy, now: UnixTime) -> Vec<Warning> {
+    let has_ended = |mode: Mode| mode != Mode::Enforce && !mode.observes(now);
+    let mut warnings = Vec::new();
+    let mut warn = |at: &Path<'_>| {
+        let path = at.name("mode").name("observe").name("until").segments();
+        warnings.push(Warning { path, what: "this time is over: what would have been observed is enforced".to_owned() });
+    };
+    if has_ended(policy.mode) {
+        warn(&Path::ROOT);
+    }
+    for (index, rule) in policy.rules.iter().enumerate() {
+        if has_ended(rule.mode) && rule.mode != policy.mode {
+            warn(&Path::ROOT.name("rules").index(index));
+        }
+    }
+    warnings
 }
 
 fields! {
@@ -49,7 +134,7 @@ fields! {
         /// Requests that wait for keys, per provider and worker.
         waiting: Integer = "1000",
         /// Slow verifications, per second and worker.
-        slow_verifications: Later,
+        slow_verifications: Integer = "200",
     }
 }
 
@@ -63,13 +148,17 @@ impl PathsForm {
 
 impl LimitsForm {
     pub(super) fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Limits> {
-        let Integer(waiting) = self.waiting.get()?;
-        match usize::try_from(*waiting) {
-            Ok(waiting @ 1..=1_000_000) => Some(Limits { waiting }),
-            _ => {
-                cx.fault(&at.name("waiting"), format_args!("out of bounds; at least 1, at most 1000000"));
-                None
-            }
-        }
+        let waiting = bounded(&self.waiting, 1_000_000, &at.name("waiting"), cx);
+        let slow_verifications = bounded(&self.slow_verifications, 100_000, &at.name("slow_verifications"), cx);
+        Some(Limits { waiting: usize::try_from(waiting?).ok()?, slow_verifications: slow_verifications? })
     }
+}
+
+fn bounded(given: &Given<Integer>, most: u32, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<u32> {
+    let Integer(number) = given.get()?;
+    let number = u32::try_from(*number).ok().filter(|number| (1..=most).contains(number));
+    if number.is_none() {
+        cx.fault(at, format_args!("out of bounds; at least 1, at most {most}"));
+    }
+    number
 }

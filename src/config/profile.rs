@@ -13,9 +13,20 @@ pub(super) struct Profile {
 
 /// What a provider's identities can hold; the doubtful counts as there.
 pub(super) enum Ability {
-    Secret { roles: bool },
-    Token { roles: bool, scopes: bool, issuers: Issuers },
-    Certificate { roles: bool, attributes: Option<Vec<String>> },
+    Secret {
+        roles: bool,
+    },
+    Token {
+        roles: bool,
+        scopes: bool,
+        issuers: Issuers,
+    },
+    /// `by_proxy`: a proxy passes it on that has a certificate of its own on the connection.
+    Certificate {
+        roles: bool,
+        attributes: Option<Vec<String>>,
+        by_proxy: bool,
+    },
 }
 
 /// Whose tokens a provider claims.

@@ -45,7 +45,10 @@ impl ProviderForm {
         let mut compiled = None;
         if self.client_certificate.is_written() {
             if self.from.is_written() {
-                cx.fault(&at.name("from"), format_args!("a client certificate comes with the connection; remove this field"));
+                cx.fault(
+                    &at.name("from"),
+                    format_args!("a client certificate comes with the connection, or from where its `source` says; remove this field"),
+                );
             }
         } else {
             profile.places = self.from.get().map(|from| places(from, &at.name("from"), cx)).unwrap_or_default();
@@ -58,7 +61,10 @@ impl ProviderForm {
             profile.ability = Some(form.ability());
             compiled = form.compile(name, sets, &at.name("jwt"), cx).map(|jwt| Kind::Jwt { jwt: Box::new(jwt), from });
         } else if let Some(form) = self.client_certificate.get() {
-            profile.ability = Some(form.ability());
+            if let Some(places) = form.places() {
+                profile.places = places;
+                profile.ability = Some(form.ability());
+            }
             compiled = form.compile(&at.name("client_certificate"), cx).map(|certificate| Kind::ClientCertificate(Box::new(certificate)));
         }
         (profile, compiled)

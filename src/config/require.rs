@@ -250,6 +250,14 @@ impl Scope<'_> {
                     }
                 } else if let Some(remedy) = could_claim_the_same(x, y) {
                     cx.fault(at, format_args!("{} and {} could claim the same credential; {remedy}", x.name, y.name));
+                } else if would_be_the_proxy(x, y) {
+                    cx.warn(
+                        at,
+                        format_args!(
+                            "{} comes first, and takes a proxy's own certificate for that of the caller; list {} before it",
+                            x.name, y.name
+                        ),
+                    );
                 }
             }
         }
@@ -357,10 +365,21 @@ fn could_claim_the_same(a: &Profile, b: &Profile) -> Option<&'static str> {
         (Ability::Token { issuers: x, .. }, Ability::Token { issuers: y, .. }) => (x.overlap(y) && meet(|x, y| x == y))
             .then_some("name the issuers of both, so that none is in both lists, or give them different places"),
         (Ability::Certificate { .. }, Ability::Certificate { .. }) => {
-            Some("a connection has only one certificate; make one provider of them")
+            (a.places == b.places).then_some("a connection, or a header, has only one certificate; make one provider of them")
+        }
+        // Whatever stands in its header, a certificate's provider takes it for one.
+        (Ability::Certificate { .. }, _) | (_, Ability::Certificate { .. }) => {
+            meet(super::place::places_meet).then_some("take another header for one of them")
         }
         _ => None,
     }
+}
+
+/// The one takes the connection's certificate; the other's callers come over the connection of a proxy that has one.
+const fn would_be_the_proxy(a: &Profile, b: &Profile) -> bool {
+    matches!(a.ability, Some(Ability::Certificate { .. }))
+        && a.places.is_empty()
+        && matches!(b.ability, Some(Ability::Certificate { by_proxy: true, .. }))
 }
 
 impl Issuers {

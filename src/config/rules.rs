@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::declare::{fields, words};
 use super::fault::Path;
 use super::forms::{OneOrMany, Table};
-use super::mode::Mode;
+use super::mode::{ModeForm, mode};
 use super::place::{header_name, is_printable, is_token};
 use super::reader::Reader;
 use super::require::{RequireForm, Scope};
-use crate::policy::{Action, HostPattern, Match, MethodSet, PathMatch, PathTemplate, Paths, Rule};
+use crate::policy::{Action, HostPattern, Match, MethodSet, Mode, PathMatch, PathTemplate, Paths, Rule};
 
 fields! {
     /// A rule: exactly one of `allow`, `deny` and `require`.
@@ -23,7 +23,7 @@ fields! {
         /// What requests must bring: a provider's name, or more.
         require: RequireForm,
         /// How this rule is applied.
-        mode: Mode,
+        mode: ModeForm,
     }
 }
 
@@ -57,7 +57,7 @@ words! {
 }
 
 impl RuleForm {
-    pub(super) fn compile(&self, scope: &Scope<'_>, paths: Paths, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Rule> {
+    pub(super) fn compile(&self, scope: &Scope<'_>, paths: Paths, whole: Mode, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Rule> {
         let when = self.r#match.get().and_then(|form| form.compile(paths, &at.name("match"), cx));
         let written = [self.allow.is_written(), self.deny.is_written(), self.require.is_written()];
         if written.iter().filter(|written| **written).count() != 1 {
@@ -80,7 +80,7 @@ impl RuleForm {
         } else {
             Action::Require(required??)
         };
-        Some(Rule { when: when?, then })
+        Some(Rule { when: when?, then, mode: mode(&self.mode, whole) })
     }
 
     /// Rules that name methods or paths: what could make the upstream see another must be removed.

@@ -180,7 +180,8 @@ impl Form for Digest {
     }
 }
 
-fn digest(text: &str, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Digest> {
+/// A SHA-256 in base64 or hex.
+pub(super) fn digest(text: &str, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Digest> {
     let text = text.trim();
     // 32 bytes are 43 or 44 characters of base64, which are hex digits all of them only by intent.
     let (decoded, form) = match hex(text) {

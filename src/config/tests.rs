@@ -5,6 +5,7 @@ mod description;
 mod example;
 mod faults;
 mod fields;
+mod mode;
 mod rules;
 
 use serde_json::{Value, json};

@@ -6,6 +6,7 @@ use crate::signature::Module;
 use crate::signature::signing::{jwk, sign};
 
 mod process;
+mod slow_verification;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 

@@ -27,8 +27,9 @@ impl Context for Http {}
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let step = match abi::headers(Map::Request) {
-            Ok(headers) => self.shell.decide(self.id, Request { headers }, Asked::default()),
-            Err(_) => self.shell.refuse_unread("the request's headers can't be read"),
+            // Every request has some: without them nobody knows what to remove.
+            Ok(headers) if !headers.is_empty() => self.shell.decide(self.id, Request { headers }, Asked::default()),
+            _ => self.shell.refuse_unread("the request's headers can't be read"),
         };
         match step {
             Step::Continue => Action::Continue,

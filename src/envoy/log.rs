@@ -10,12 +10,12 @@ use crate::request::Request;
 /// The longest piece of what a client sent in a line, in bytes.
 const LONGEST: usize = 128;
 
-/// The line about a refusal: key=value, what the client sent escaped and cut, without the query.
-pub(super) fn rejected(policy: Option<&Policy>, request: &Request, rejection: &Rejection) {
+/// The line about a refusal, which begins with what became of it: key=value, what the client sent escaped and cut, without the query.
+pub(super) fn refusal(fate: &str, policy: Option<&Policy>, request: &Request, rejection: &Rejection) {
     if !abi::logs(Level::Info) {
         return;
     }
-    let mut line = format!("rejected reason={} status={}", rejection.refusal.reason().code(), rejection.reply.status);
+    let mut line = format!("{fate} reason={} status={}", rejection.refusal.reason().code(), rejection.reply.status);
     if let Some(rule) = rejection.rule {
         let _ = write!(line, " rule={rule}");
     }

@@ -8,16 +8,20 @@ use crate::reason::Reason;
 pub(super) struct Metrics {
     prefix: String,
     allowed: Option<u32>,
-    /// By the reason's place in [`Reason::ALL`].
-    rejected: [Option<u32>; Reason::ALL.len()],
+    rejected: Reasons,
+    observed: Reasons,
     /// What comes with fetches: seldom.
     others: Vec<(String, u32)>,
 }
 
+/// By the reason's place in [`Reason::ALL`].
+type Reasons = [Option<u32>; Reason::ALL.len()];
+const NONE: Reasons = [None; Reason::ALL.len()];
+
 impl Metrics {
     /// `portcullis.<plugin name>.*`; characters of the name that would make further parts of it are replaced.
     pub(super) fn of_plugin(name: &str) -> Self {
-        Self { prefix: format!("portcullis.{}", part(name)), allowed: None, rejected: [None; Reason::ALL.len()], others: Vec::new() }
+        Self { prefix: format!("portcullis.{}", part(name)), allowed: None, rejected: NONE, observed: NONE, others: Vec::new() }
     }
 
     /// Defines `allowed`, so that it can be seen before there is anything to count.
@@ -33,12 +37,19 @@ impl Metrics {
 
     /// Counts a refusal.
     pub(super) fn count_rejected(&mut self, reason: Reason) {
-        let known = self.rejected.get(reason as usize).copied().flatten();
-        let id = known.or_else(|| self.define(MetricKind::Counter, &format!("rejected.{}", reason.code())));
-        if let Some(place) = self.rejected.get_mut(reason as usize) {
-            *place = id;
+        count(&self.prefix, "rejected", &mut self.rejected, reason);
+    }
+
+    /// Counts what would have been a refusal.
+    pub(super) fn count_observed(&mut self, reason: Reason) {
+        count(&self.prefix, "observed", &mut self.observed, reason);
+    }
+
+    /// Sets `observing`.
+    pub(super) fn note_observing(&mut self, observes: bool) {
+        if let Some(id) = self.other(MetricKind::Gauge, "observing".to_owned()) {
+            let _ = abi::record_metric(id, observes.into());
         }
-        increment(id);
     }
 
     /// Adds one to `fetch.<provider>.<outcome>`.
@@ -64,7 +75,18 @@ impl Metrics {
     }
 
     fn define(&self, kind: MetricKind, name: &str) -> Option<u32> {
-        abi::define_metric(kind, &format!("{}.{name}", self.prefix)).ok()
+        define(&self.prefix, kind, name)
+    }
+}
+
+fn define(prefix: &str, kind: MetricKind, name: &str) -> Option<u32> {
+    abi::define_metric(kind, &format!("{prefix}.{name}")).ok()
+}
+
+fn count(prefix: &str, what: &str, reasons: &mut Reasons, reason: Reason) {
+    if let Some(place) = reasons.get_mut(reason as usize) {
+        *place = place.or_else(|| define(prefix, MetricKind::Counter, &format!("{what}.{}", reason.code())));
+        increment(*place);
     }
 }
 

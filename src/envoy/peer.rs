@@ -1,33 +1,43 @@
 //! The connection's client certificate, by Envoy's attributes.
 
 use super::abi;
-use crate::peer::Peer;
+use crate::peer::{Peer, Shown};
 
 /// The peer of the connection that the current request came by.
 pub(super) struct ConnectionPeer;
 
 impl Peer for ConnectionPeer {
     fn valid(&self) -> Option<bool> {
-        let value = attribute("connection\0peer_certificate_valid")?;
-        Some(value == [1])
+        match abi::property("connection\0peer_certificate_valid") {
+            Ok(value) => Some(value? == [1]),
+            // Only where there is no such attribute may anybody else vouch for the certificate.
+            Err(_) => Some(false),
+        }
     }
 
-    fn pem(&self) -> Option<Vec<u8>> {
-        // A certificate that Envoy can't show is one that can't be read, not none: without a certificate a request may pass.
-        let unreadable = || (attribute("connection\0mtls").as_deref() == Some(&[1])).then(Vec::new);
+    fn certificate(&self) -> Shown {
         match abi::property("connection\0peer_certificate") {
-            Ok(Some(pem)) => Some(pem),
-            // Envoys before 1.38 have no such attribute.
-            Ok(None) => unreadable(),
-            Err(_) => Some(Vec::new()),
+            Ok(Some(pem)) => Shown::Pem(pem),
+            // Nobody's; or Envoys before 1.38, which have no such attribute.
+            Ok(None) => unshown(),
+            // A certificate that Envoy can't show is one that can't be read, not none: without a certificate a request may pass.
+            Err(_) => Shown::Unreadable,
         }
     }
 
     fn server_name(&self) -> Option<Vec<u8>> {
-        attribute("connection\0requested_server_name")
+        abi::property("connection\0requested_server_name").ok().flatten().filter(|name| !name.is_empty())
     }
 }
 
-fn attribute(path: &str) -> Option<Vec<u8>> {
-    abi::property(path).ok().flatten().filter(|value| !value.is_empty())
+fn unshown() -> Shown {
+    match abi::property("connection\0mtls") {
+        Ok(None) => Shown::Nothing,
+        Ok(Some(mtls)) if mtls == [0] => Shown::Nothing,
+        Ok(Some(_)) => {
+            let digest = abi::property("connection\0sha256_peer_certificate_digest").ok().flatten();
+            digest.map_or(Shown::Unreadable, Shown::Digest)
+        }
+        Err(_) => Shown::Unreadable,
+    }
 }

@@ -122,14 +122,16 @@ impl RootContext for Root {
             return false;
         };
         match config::load(&bytes, &|name| std::env::var(name).ok()) {
-            Ok((policy, warnings)) => {
+            Ok((policy, mut warnings)) => {
+                let now = abi::now().unwrap_or_default();
+                warnings.extend(config::ended_observations(&policy, now));
                 for warning in warnings {
                     abi::log(Level::Warn, &format!("configuration: {warning}"));
                 }
                 if !policy.key_sets.is_empty() {
                     process::warn_if_alone();
                 }
-                self.shell.configure(Engine::new(policy, KEYS.with(Rc::clone), abi::now().unwrap_or_default(), random()));
+                self.shell.configure(Engine::new(policy, KEYS.with(Rc::clone), now, random()));
                 true
             }
             Err(faults) => {
@@ -145,8 +147,11 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         self.handle(Event::Tick);
         if let Ok(now) = abi::now() {
-            for (reason, count) in self.shell.flood.borrow_mut().counted(now) {
-                abi::log(Level::Info, &format!("rejected reason={} more={count}", reason.code()));
+            self.shell.show_mode(now);
+            for (fate, flood) in [("rejected", &self.shell.flood), ("observed", &self.shell.observed)] {
+                for (reason, count) in flood.borrow_mut().counted(now) {
+                    abi::log(Level::Info, &format!("{fate} reason={} more={count}", reason.code()));
+                }
             }
         }
     }

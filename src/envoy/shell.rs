@@ -32,6 +32,8 @@ pub(super) struct Shell {
     pub(super) verify: Host,
     pub(super) metrics: RefCell<Metrics>,
     pub(super) flood: RefCell<Flood>,
+    /// Of what was only observed.
+    pub(super) observed: RefCell<Flood>,
     waiting: RefCell<Vec<Waiter>>,
     pub(super) fetches: RefCell<Vec<(u32, SetId)>>,
     /// When the timer fires next.
@@ -62,6 +64,7 @@ impl Shell {
             verify: HOST.with(Host::clone),
             metrics: RefCell::new(Metrics::of_plugin("")),
             flood: RefCell::default(),
+            observed: RefCell::default(),
             waiting: RefCell::default(),
             fetches: RefCell::default(),
             next_tick: Cell::default(),
@@ -77,6 +80,7 @@ impl Shell {
             abi::log(abi::Level::Warn, "the verdict can't be declared read-only: another plugin after this one could change it");
         }
         *self.engine.borrow_mut() = Some(engine);
+        self.show_mode(abi::now().unwrap_or_default());
         let _ = abi::set_tick_period(FIRST_TICK_MS);
         // Nothing is sooner than at once.
         self.next_tick.set(UnixTime::default());
@@ -101,6 +105,7 @@ impl Shell {
             match decision {
                 Decision::Pass(pass) => return self.pass(&request, &pass, now),
                 Decision::Reject(rejection) => return self.refuse(&request, &rejection, now),
+                Decision::Observe(observation) => return self.observe(&request, &observation, now),
                 Decision::Wait(wait) => {
                     let waits = self.engine.borrow_mut().as_mut().is_some_and(|engine| engine.wait(ticket, wait));
                     if waits {
@@ -152,7 +157,7 @@ impl Shell {
 
     fn pass(&self, request: &Request, pass: &Pass, now: UnixTime) -> Step {
         // The verdict comes last: the guard admits nothing that was not written down whole.
-        let done = reply::apply(pass.edits()).and_then(|()| note_identity(pass)).and_then(|()| state::allow());
+        let done = reply::apply(pass.edits()).and_then(|()| note_identity(pass)).and_then(|()| state::set_verdict(state::ALLOW));
         if done.is_err() {
             return self.refuse_for(request, Refusal::Internal("Envoy refused a header, a note or the verdict"), now);
         }
@@ -160,7 +165,7 @@ impl Shell {
         Step::Continue
     }
 
-    fn refuse_for(&self, request: &Request, refusal: Refusal, now: UnixTime) -> Step {
+    pub(super) fn refuse_for(&self, request: &Request, refusal: Refusal, now: UnixTime) -> Step {
         let rejection = match self.engine.borrow().as_ref() {
             Some(engine) => engine.reject_for(request, refusal),
             None => Rejection::without_policy("no configuration"),
@@ -172,21 +177,26 @@ impl Shell {
         let reason = rejection.refusal.reason();
         let engine = self.engine.borrow();
         let policy = engine.as_ref().map(Engine::policy);
-        let _ = state::note(Note::Reason, reason.code());
-        if let Some(provider) = rejection.provider.and_then(|id| policy?.provider(id)) {
-            let _ = state::note(Note::Provider, &provider.name);
-        }
-        if let Some(subject) = &rejection.subject {
-            let _ = state::note(Note::Subject, subject);
-        }
+        let _ = self.note_rejection(rejection);
         self.metrics.borrow_mut().count_rejected(reason);
         if self.flood.borrow_mut().admits(reason, now) {
-            log::rejected(policy, request, rejection);
+            log::refusal("rejected", policy, request, rejection);
         }
         drop(engine);
         // Where even the answer fails, the request stays where it is: it never goes on.
         let _ = reply::send(rejection);
         Step::Stop
+    }
+
+    /// Writes down why, and who, for access logs.
+    pub(super) fn note_rejection(&self, rejection: &Rejection) -> Result<(), abi::Failed> {
+        let engine = self.engine.borrow();
+        let policy = engine.as_ref().map(Engine::policy);
+        state::note(Note::Reason, rejection.refusal.reason().code())?;
+        if let Some(provider) = rejection.provider.and_then(|id| policy?.provider(id)) {
+            state::note(Note::Provider, &provider.name)?;
+        }
+        rejection.subject.as_ref().map_or(Ok(()), |subject| state::note(Note::Subject, subject))
     }
 
     /// Sets the timer anew. Only from what the timer or a callout sets off: to set it is to start it again.

@@ -5,7 +5,9 @@ use super::abi;
 /// The verdict's name: one segment with a dot in it, so that the filter state is `wasm.portcullis.verdict`.
 const VERDICT: &str = "portcullis.verdict";
 /// Its value for a request that may go upstream.
-const ALLOW: &[u8] = b"allow";
+pub(super) const ALLOW: &[u8] = b"allow";
+/// Its value for a request that goes upstream although it would be refused.
+pub(super) const OBSERVE: &[u8] = b"observe";
 
 /// DeclarePropertyArguments { name, readonly: true, type: String }. Without a span it lives as long as the request: on the connection it would admit
 /// the next one.
@@ -22,8 +24,8 @@ pub(super) fn has_verdict() -> Result<bool, abi::Failed> {
 }
 
 /// Sets the verdict. Only a request whose verdict is set may go on.
-pub(super) fn allow() -> Result<(), abi::Failed> {
-    abi::set_property(VERDICT, ALLOW)
+pub(super) fn set_verdict(verdict: &[u8]) -> Result<(), abi::Failed> {
+    abi::set_property(VERDICT, verdict)
 }
 
 /// What access logs print.

@@ -51,6 +51,10 @@ impl Verify for Host {
         let answer = if self.offers(alg) { ask(alg, key, text, signature) } else { None };
         answer.unwrap_or_else(|| Module.verify(alg, key, text, signature))
     }
+
+    fn is_slow(&self, alg: Alg) -> bool {
+        !self.offers(alg)
+    }
 }
 
 /// Whether the host knows the good from the bad.

@@ -41,6 +41,7 @@ pub struct Removal {
     exact: HashSet<Vec<u8>>,
     prefixes: Vec<Vec<u8>>,
     queries: Vec<Arc<str>>,
+    spared: Vec<Vec<u8>>,
 }
 
 /// The message's own framing and routing: never removed, whatever a pattern says.
@@ -65,6 +66,19 @@ impl Removal {
             }
         }
         removal
+    }
+
+    /// While these are only observed, the headers of these names stay.
+    #[must_use]
+    pub fn sparing(mut self, names: Vec<&str>) -> Self {
+        self.spared = names.into_iter().map(|name| fold(name.as_bytes())).collect();
+        self
+    }
+
+    /// Whether a header of this name stays while its request is only observed.
+    #[must_use]
+    pub fn spares(&self, name: &[u8]) -> bool {
+        self.spared.contains(&fold(name))
     }
 
     /// Whether a header (or trailer) of this name is removed, in whatever spelling CGI would read as the same.

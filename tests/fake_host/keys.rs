@@ -9,7 +9,8 @@ use p256::ecdsa::{Signature, SigningKey};
 
 use super::host::INTERNAL_FAILURE;
 use super::pairs;
-use super::vm::{Outcome, StreamId, Vm, on_a_vm};
+use super::shared::Shared;
+use super::vm::{Outcome, StreamId, Vm, on_a_vm, on_a_vm_sharing};
 
 const CONFIGURATION: &str = r#"{"providers": {"idp": {"jwt": {
     "keys": {"jwks_uri": "https://idp.example/keys", "cluster": "idp", "wait": "5s", "timeout": "5s", "refresh": "1h", "max_stale": "72h"},
@@ -282,4 +283,56 @@ fn the_clock_steps_back_before_a_refresh() {
         // Once an hour, whatever the clock said before.
         next_fetch(vm, Duration::from_secs(2 * 3600));
     });
+}
+
+/// A VM of a process, configured.
+fn in_a_process<T: Send>(shared: &Shared, test: impl FnOnce(&mut Vm) -> T + Send) -> T {
+    on_a_vm_sharing(shared.clone(), portcullis::envoy::start, |vm| {
+        vm.host(|host| host.properties.attribute(&["plugin_vm_id"], "portcullis"));
+        assert!(vm.configure(CONFIGURATION), "{:#?}", vm.log());
+        test(vm)
+    })
+}
+
+#[test]
+fn a_vm_that_dies_over_its_fetch_is_replaced_by_another() {
+    let shared = Shared::default();
+    in_a_process(&shared, |vm| {
+        vm.pass(Duration::from_millis(1));
+        assert_eq!(vm.callouts().len(), 1);
+        // It says nothing any more.
+        vm.calls(|calls| calls.fail("proxy_set_shared_data", INTERNAL_FAILURE));
+    });
+    in_a_process(&shared, |vm| {
+        vm.pass(Duration::from_secs(5));
+        assert_eq!(vm.host(|host| host.dispatched), 0, "somebody else fetches");
+        let id = good(vm);
+        answer(vm);
+        assert_passes(vm, id);
+    });
+    // Whoever comes later has the keys before its first tick.
+    in_a_process(&shared, |vm| {
+        vm.set_clock(NOW + 60);
+        let id = good(vm);
+        assert_passes(vm, id);
+        vm.pass(Duration::from_secs(600));
+        assert_eq!(vm.host(|host| host.dispatched), 0);
+    });
+}
+
+#[test]
+fn shared_data_may_fail() {
+    for call in ["proxy_get_shared_data", "proxy_set_shared_data"] {
+        in_a_process(&Shared::default(), |vm| {
+            vm.calls(|calls| calls.fail(call, INTERNAL_FAILURE));
+            vm.pass(Duration::from_secs(1));
+            let id = good(vm);
+            vm.pass(WAIT + Duration::from_secs(1));
+            assert_unavailable(vm, id);
+            vm.calls(super::calls::Calls::heal);
+            answer(vm);
+            let id = good(vm);
+            assert_passes(vm, id);
+        });
+    }
 }

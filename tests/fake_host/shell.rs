@@ -111,6 +111,46 @@ fn every_host_call_of_a_refusal_may_fail() {
     });
 }
 
+/// What goes on without being let through has its own verdict, and says nothing of a caller.
+#[test]
+fn every_host_call_of_what_is_observed_may_fail() {
+    let configuration = CONFIGURATION.replacen('{', r#"{"mode": {"observe": {"until": "2999-01-01T00:00:00Z"}}, "#, 1);
+    on_a_vm(portcullis::envoy::start, |vm| {
+        assert!(vm.configure(&configuration), "{:#?}", vm.log());
+        for status in STATUSES {
+            for at in 0.. {
+                vm.calls(|calls| calls.fail_at(at, *status));
+                let id = vm.request(&bad());
+                let hit = vm.calls(|calls| calls.hit());
+                match vm.outcome(id) {
+                    Outcome::Upstream(headers) => {
+                        let harmless = |hit: &str| {
+                            hit.contains("metric") || hit.contains("log") || (hit == "proxy_get_property" && *status == NOT_FOUND)
+                        };
+                        assert!(hit.is_none_or(harmless), "{hit:?} failed with {status}, and the request went on");
+                        assert_eq!(vm.stream(id).properties.filter_state("portcullis.verdict").as_deref(), Some("observe"));
+                        assert_eq!(pairs::all(&headers, "authorization"), ["Bearer wrong"]);
+                        for name in ["x-auth-subject", "x_auth_roles", "x-auth-provider"] {
+                            assert!(pairs::all(&headers, name).is_empty(), "{name} in {}", pairs::shown(&headers));
+                        }
+                    }
+                    Outcome::Replied(reply) => {
+                        assert!(reply.status >= 400 && hit.is_some(), "{hit:?}: {reply:?}");
+                        assert_ne!(vm.stream(id).properties.filter_state("portcullis.verdict").as_deref(), Some("allow"));
+                    }
+                    Outcome::Waiting => panic!("{hit:?} failed with {status}, and the request has no answer"),
+                }
+                vm.end(id);
+                if hit.is_none() {
+                    break;
+                }
+            }
+        }
+        assert_eq!(vm.host(|host| host.metrics.value("portcullis..observing")), Some(1));
+        assert_eq!(vm.host(|host| host.metrics.definitions("portcullis..observing")), 1);
+    });
+}
+
 #[test]
 fn calls_may_fail_for_good_and_come_back() {
     let calls = configured(|vm| {

@@ -1,28 +1,34 @@
 //! From a connection to an identity.
 
+mod source;
+
 use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::*;
+use crate::certificate::from_pem;
 use crate::certificate::sample::{
     APPLICATION, MEMBER, READER, REPORTER, ROLES, Sample, alt_names, extension, pem, rdn, roles, sequence, tlv, utf8,
 };
-use crate::peer::Plaintext;
+use crate::peer::{Plaintext, Shown};
 
 const HOST: &[u8] = b"api.example.com";
 /// 2026-01-01.
 const NOW: UnixTime = UnixTime::from_seconds(1_767_225_600);
 
+/// What is demanded of a handshake by default.
+const HANDSHAKE: Handshake = Handshake { server_name: ServerName::Host, verified_by: VerifiedBy::Attribute };
+
 struct Connection {
     valid: Option<bool>,
-    pem: Option<Vec<u8>>,
+    shown: Shown,
     server_name: Option<Vec<u8>>,
     asked: Cell<u32>,
 }
 
 impl Connection {
     fn of(sample: &Sample) -> Self {
-        Self { valid: Some(true), pem: Some(sample.pem().into_bytes()), server_name: Some(HOST.to_vec()), asked: Cell::new(0) }
+        Self { valid: Some(true), shown: Shown::Pem(sample.pem().into_bytes()), server_name: Some(HOST.to_vec()), asked: Cell::new(0) }
     }
 }
 
@@ -32,9 +38,9 @@ impl Peer for Connection {
         self.valid
     }
 
-    fn pem(&self) -> Option<Vec<u8>> {
+    fn certificate(&self) -> Shown {
         self.asked.set(self.asked.get().saturating_add(1));
-        self.pem.clone()
+        self.shown.clone()
     }
 
     fn server_name(&self) -> Option<Vec<u8>> {
@@ -50,7 +56,7 @@ fn id(dotted: &str) -> ExtensionId {
 /// The provider `members` of the documentation.
 fn members() -> ClientCertificate {
     ClientCertificate {
-        server_name: ServerName::Host,
+        source: CertificateSource::Connection(HANDSHAKE),
         accept: Accept::default(),
         identity: MemberIdentity {
             subject: MemberSubject::Dn("CN".to_owned()),
@@ -62,7 +68,7 @@ fn members() -> ClientCertificate {
 }
 
 fn judge(provider: &ClientCertificate, connection: &Connection) -> Result<Option<Identity>, CertificateError> {
-    provider.authenticate(&"members".into(), connection, HOST, NOW)
+    provider.authenticate(&"members".into(), &Request::default(), connection, HOST, NOW)
 }
 
 fn identity(provider: &ClientCertificate, sample: &Sample) -> Identity {
@@ -100,8 +106,8 @@ fn roles_elsewhere_are_none() {
 
 #[test]
 fn without_a_certificate_nothing_else_is_asked() {
-    assert!(members().authenticate(&"members".into(), &Plaintext, HOST, NOW).unwrap().is_none());
-    let connection = Connection { pem: None, ..Connection::of(&Sample::default()) };
+    assert!(members().authenticate(&"members".into(), &Request::default(), &Plaintext, HOST, NOW).unwrap().is_none());
+    let connection = Connection { shown: Shown::Nothing, ..Connection::of(&Sample::default()) };
     assert!(judge(&members(), &connection).unwrap().is_none());
     assert_eq!(connection.asked.get(), 1);
 }
@@ -115,12 +121,12 @@ fn verified_by_envoy_or_refused() {
     assert_eq!((error.reason(), &error), (Reason::CertificateUnverified, &CertificateError::Unverifiable));
     // Also before anything is parsed, and whatever the server name.
     for garbage in [&b""[..], b"\xFF", b"-----BEGIN CERTIFICATE-----"] {
-        let connection = Connection { valid: Some(false), pem: Some(garbage.to_vec()), server_name: None, ..good() };
+        let connection = Connection { valid: Some(false), shown: Shown::Pem(garbage.to_vec()), server_name: None, ..good() };
         assert_eq!(refusal(&members(), &connection), CertificateError::Unverified);
-        let connection = Connection { pem: Some(garbage.to_vec()), ..good() };
+        let connection = Connection { shown: Shown::Pem(garbage.to_vec()), ..good() };
         assert_eq!(refusal(&members(), &connection).reason(), Reason::CertificateMalformed);
     }
-    let connection = Connection { pem: Some(vec![b'A'; 200_000]), ..good() };
+    let connection = Connection { shown: Shown::Pem(vec![b'A'; 200_000]), ..good() };
     assert_eq!(refusal(&members(), &connection).reason(), Reason::CredentialTooLarge);
 }
 
@@ -144,16 +150,23 @@ fn the_server_name_is_the_host() {
         Some(b"a\nb"),
     ] {
         assert_eq!(refusal(&members(), &named(other)).reason(), Reason::Misdirected, "{other:?}");
-        let any = ClientCertificate { server_name: ServerName::Any, ..members() };
+        let any = Handshake { server_name: ServerName::Any, ..HANDSHAKE };
+        let any = ClientCertificate { source: CertificateSource::Connection(any), ..members() };
         assert!(judge(&any, &named(other)).is_ok());
     }
-    assert!(members().authenticate(&"members".into(), &named(Some(b"")), b"", NOW).is_err());
+    assert!(members().authenticate(&"members".into(), &Request::default(), &named(Some(b"")), b"", NOW).is_err());
 }
 
 #[test]
 fn dates_count_although_envoy_may_let_them_pass() {
     for (now, expected) in [(1_704_067_199, CertificateError::NotYetValid), (2_019_686_401, CertificateError::Expired)] {
-        let judged = members().authenticate(&"m".into(), &Connection::of(&Sample::default()), HOST, UnixTime::from_seconds(now));
+        let judged = members().authenticate(
+            &"m".into(),
+            &Request::default(),
+            &Connection::of(&Sample::default()),
+            HOST,
+            UnixTime::from_seconds(now),
+        );
         let error = judged.unwrap_err();
         assert_eq!((error.reason(), error), (Reason::CertificateExpired, expected));
     }

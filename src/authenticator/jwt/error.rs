@@ -68,6 +68,8 @@ pub enum TokenError {
     KeyUnsuitable(Excerpt),
     /// The signature or MAC is wrong; or, where every caller has a key of its own, there is no such caller.
     Signature,
+    /// The signature takes long to verify, and too many such were sent in this second.
+    Busy,
     /// This claim must be there.
     ClaimMissing(String),
     /// This claim is of a wrong JSON type or out of range.
@@ -98,6 +100,7 @@ impl TokenError {
             Self::KeyUnnamed | Self::KeyUnknown(_) => Reason::KeyUnknown,
             Self::KeyUnsuitable(_) => Reason::KeyUnsuitable,
             Self::Signature => Reason::SignatureInvalid,
+            Self::Busy => Reason::VerificationBusy,
             Self::ClaimMissing(_) => Reason::ClaimMissing,
             Self::ClaimInvalid(_) => Reason::ClaimInvalid,
             Self::ClaimMismatch(_) => Reason::ClaimMismatch,

@@ -4,7 +4,7 @@ use super::error::{Excerpt, TokenError};
 use super::token::Token;
 use super::{Caller, Jwt, Keys};
 use crate::keys::{Alg, KeySet, NoKey};
-use crate::signature::Verify;
+use crate::signature::{Bounded, Busy};
 
 /// Who signed a token.
 #[derive(Default)]
@@ -21,7 +21,7 @@ impl Jwt {
         &'k self,
         token: &Token<'_>,
         remote: Option<&KeySet>,
-        verify: &dyn Verify,
+        verify: &Bounded<'_>,
     ) -> Result<Option<Signer<'k>>, TokenError> {
         let alg = token.alg.clone().map_err(TokenError::AlgorithmUnknown)?;
         let signer = match &self.keys {
@@ -41,7 +41,7 @@ impl Jwt {
     }
 }
 
-fn by_set<'k>(set: &KeySet, token: &Token<'_>, alg: Alg, verify: &dyn Verify) -> Result<Signer<'k>, TokenError> {
+fn by_set<'k>(set: &KeySet, token: &Token<'_>, alg: Alg, verify: &Bounded<'_>) -> Result<Signer<'k>, TokenError> {
     let issuer = token.claims.get("iss").and_then(serde_json::Value::as_str);
     let kid = || Excerpt::new(token.kid.as_deref().unwrap_or_default());
     let keys = set.find(token.kid.as_deref(), alg, issuer).map_err(|none| match none {
@@ -49,6 +49,7 @@ fn by_set<'k>(set: &KeySet, token: &Token<'_>, alg: Alg, verify: &dyn Verify) ->
         NoKey::Unsuitable => TokenError::KeyUnsuitable(kid()),
         NoKey::Ambiguous => TokenError::KeyUnnamed,
     })?;
-    let key = keys.into_iter().find(|key| verify.verify(alg, key.public(), token.signed, &token.signature)).ok_or(TokenError::Signature)?;
+    let signer = verify.signer(alg, &keys, token.signed, &token.signature).map_err(|Busy| TokenError::Busy)?;
+    let key = signer.ok_or(TokenError::Signature)?;
     Ok(Signer { credential: Some(key.id()), caller: None })
 }

@@ -4,6 +4,8 @@ mod identity;
 mod keys;
 mod time;
 
+use std::cell::RefCell;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -11,8 +13,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::keys::Alg;
 use crate::reason::Reason;
-use crate::signature::Module;
 use crate::signature::signing::{SECRET, sign};
+use crate::signature::{Budget, Module};
 
 /// The time at which tokens are judged.
 const NOW: i64 = 1_800_000_000;
@@ -71,6 +73,12 @@ fn with_set(keys: &[Value]) -> Jwt {
     })
 }
 
+/// By the module, with a budget that is never spent.
+fn authenticate(jwt: &Jwt, token: &Token<'_>, remote: Option<&KeySet>, now: UnixTime) -> Result<Verdict, TokenError> {
+    let budget = RefCell::new(Budget::new(1000));
+    jwt.authenticate(&"provider".into(), token, remote, now, &Bounded { verify: &Module, budget: &budget, now })
+}
+
 fn judge(jwt: &Jwt, token: &str) -> Result<Identity, TokenError> {
     judge_at(jwt, token, NOW * 1000)
 }
@@ -78,7 +86,7 @@ fn judge(jwt: &Jwt, token: &str) -> Result<Identity, TokenError> {
 fn judge_at(jwt: &Jwt, token: &str, millis: i64) -> Result<Identity, TokenError> {
     let token = Token::parse(token.as_bytes())?;
     let now = UnixTime::from_millis(u64::try_from(millis).unwrap());
-    match jwt.authenticate(&"provider".into(), &token, None, now, &Module)? {
+    match authenticate(jwt, &token, None, now)? {
         Verdict::Good(identity) => Ok(*identity),
         Verdict::KeysNeeded | Verdict::KeyUnknown(..) => Err(TokenError::Malformed("no keys are missing in these tests")),
     }

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use super::super::sample::{Sample, pem};
 use super::super::{MAX_LENGTH, Malformed, from_pem};
 
-fn escaped(text: &str, safe: &[u8]) -> String {
+pub(super) fn escaped(text: &str, safe: &[u8]) -> String {
     let as_sent = |b: u8| {
         if b.is_ascii_alphanumeric() || b"-._~".contains(&b) || safe.contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }
     };
@@ -13,7 +13,7 @@ fn escaped(text: &str, safe: &[u8]) -> String {
 }
 
 /// A serial number that makes `+` and `/` likely in the base64.
-fn sample() -> Sample {
+pub(super) fn sample() -> Sample {
     Sample { serial: super::tlv(2, &[0x7B, 0xEF, 0xBE, 0xFB, 0xFF, 0xFF, 0xFE, 0xFB, 0xEF, 0xBF, 0xFF]), ..Sample::default() }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{DIGEST, OTHER_DIGEST, base, env, load, loaded, with};
 use crate::authenticator::jwt::{CallerBy, Keys};
-use crate::authenticator::{MemberAttribute, MemberRoles, MemberSubject, ServerName};
+use crate::authenticator::{CertificateSource, Handshake, MemberAttribute, MemberRoles, MemberSubject, ServerName, VerifiedBy};
 use crate::constant::Constant;
 use crate::credential::Place;
 use crate::keys::Alg;
@@ -85,7 +85,8 @@ fn example() -> Value {
             "resource_metadata": "https://api.example/.well-known/oauth-protected-resource",
         },
         "paths": {"encoded_slash": "refuse", "empty_segments": "refuse", "parameters": "keep"},
-        "limits": {"waiting": "1000"},
+        "limits": {"waiting": "1000", "slow_verifications": 200},
+        "revoked": {"subjects": ["partners/billing"], "jti": ["1"], "kids": ["k"], "certificate_sha256": [DIGEST]},
         "mode": "enforce",
         "requirements": {"staff": {"any": ["members", "cognito"]}},
     })
@@ -102,7 +103,7 @@ fn the_documented_example_loads() {
     assert_eq!(names(&policy), ["cognito", "members", "partners"]);
     assert!(policy.names_paths);
     assert!(!policy.paths.encoded_slash && policy.paths.parameters);
-    assert_eq!(policy.limits.waiting, 1000);
+    assert_eq!((policy.limits.waiting, policy.limits.slow_verifications), (1000, 200));
 
     let Kind::Jwt { jwt, from } = &policy.providers[0].kind else { panic!() };
     assert_eq!(*from, [Place::Header { name: "authorization".into(), scheme: Some("bearer".into()) }]);
@@ -118,7 +119,9 @@ fn the_documented_example_loads() {
     assert_eq!((remote.max_body, remote.refresh, remote.cooldown), (65536, Duration::from_secs(3600), Duration::from_secs(30)));
 
     let Kind::ClientCertificate(members) = &policy.providers[1].kind else { panic!() };
-    assert_eq!((members.server_name, &members.identity.subject), (ServerName::Host, &MemberSubject::Dn("CN".into())));
+    let CertificateSource::Connection(Handshake { server_name, verified_by }) = members.source else { panic!() };
+    assert_eq!((server_name, verified_by), (ServerName::Host, VerifiedBy::Attribute));
+    assert_eq!(members.identity.subject, MemberSubject::Dn("CN".into()));
     assert!(matches!(members.identity.roles, Some(MemberRoles::Utf8Sequence(_))));
     assert!(matches!(&members.identity.attributes[..], [(name, MemberAttribute::Utf8(_))] if **name == *"member"));
 

@@ -64,17 +64,10 @@ fn many_faults_are_found_in_one_go() {
 fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
     let cases = [
         ("/cache", json!({"entries": 10}), "cache: "),
-        ("/revoked", json!({}), "revoked: "),
-        ("/mode", json!({"observe": {}}), "mode: "),
-        ("/mode", json!("observe"), "mode: "),
-        ("/rules/0/mode", json!({"observe": {}}), "rules[0].mode: "),
-        ("/limits", json!({"slow_verifications": 200}), "limits.slow_verifications: "),
         ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),
         ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
         ("/providers/tokens/jwt/formats", json!(["jws", "cyphernode-2021"]), "providers.tokens.jwt.formats[1]: "),
         ("/providers/tokens/from", json!([{"cookie": "session"}]), "providers.tokens.from[0].cookie: "),
-        ("/providers/members/client_certificate/source", json!({"header": "x"}), "providers.members.client_certificate.source: "),
-        ("/providers/members/client_certificate/verified_by", json!("listener"), "providers.members.client_certificate.verified_by: "),
         ("/providers/shoppers", json!({"remote": {"credential": "basic"}}), "providers.shoppers.remote: "),
     ];
     for (pointer, value, at) in cases {
@@ -155,7 +148,7 @@ pub(super) fn one_of_everything() -> Value {
         config,
         "/providers/members/client_certificate",
         json!({
-            "source": "connection", "server_name": "any", "accept": {"issuers": ["CN=a"], "subjects": "CN=b"},
+            "source": {"header": "X-Cert", "trusted": {"sha256": [OTHER_DIGEST, {"env": "DIGEST"}]}}, "verified_by": "listener", "server_name": "any", "accept": {"issuers": ["CN=a"], "subjects": "CN=b"},
             "identity": {"subject": {"san": "uri"}, "roles": {"extension": "1.3.6.1", "type": "utf8"}, "grants": {"x": ["y"]},
                 "attributes": {"member": {"dn": "o"}, "hash": {"fingerprint": "sha256"}}},
         }),
@@ -193,7 +186,9 @@ pub(super) fn one_of_everything() -> Value {
         "explain": true, "challenge": "none", "resource_metadata": "https://a.example/x"}),
     );
     let config = with(config, "/paths", json!({"encoded_slash": "keep", "empty_segments": "keep", "parameters": "refuse"}));
-    with(with(config, "/limits", json!({"waiting": 1})), "/mode", json!("enforce"))
+    let config =
+        with(config, "/revoked", json!({"subjects": "callers/a", "jti": ["1", "1"], "kids": ["k"], "certificate_sha256": [OTHER_DIGEST]}));
+    with(with(config, "/limits", json!({"waiting": 1, "slow_verifications": 100_000})), "/mode", json!("enforce"))
 }
 
 #[test]

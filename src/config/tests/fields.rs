@@ -3,6 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{DIGEST, assert_faults, base, env, faults, lines, load, loaded, with};
+use crate::authenticator::{CertificateSource, ProxyCertificate, ServerName, Trusted, VerifiedBy};
+use crate::credential::Place;
+use crate::policy::Kind;
 
 /// Each value at its place makes exactly the fault at that place (or the one that is named), which says so.
 fn cases(prefix: &str, base: &Value, cases: &[(&str, Value, &str)]) {
@@ -271,7 +274,41 @@ fn certificates() {
         &with(base(), "/rules/0/require", json!("tokens")),
         &[
             ("/server_name", json!("sni"), "server_name: not a word"),
+            ("/verified_by", json!("proxy"), "verified_by: not a word"),
             ("/source", json!("header"), "source: not a word"),
+            ("/source", json!({"trusted": "network_only"}), "source.header: missing"),
+            ("/source", json!({"header": "x-cert"}), "source.trusted: missing"),
+            ("/source", json!({"header": "x-cert", "trusted": true}), "source.trusted: true or false"),
+            (
+                "/source",
+                json!({"header": "x-cert", "trusted": "network"}),
+                "source.trusted: not a word that is known here; known: network_only",
+            ),
+            ("/source", json!({"header": "x-cert", "trusted": ["network_only"]}), "source.trusted: a list"),
+            ("/source", json!({"header": "x-cert", "trusted": {}}), "source.trusted: write exactly one of san_uri, san_dns, sha256"),
+            (
+                "/source",
+                json!({"header": "x-cert", "trusted": {"san_uri": "urn:a", "san_dns": "a"}}),
+                "source.trusted: write exactly one of",
+            ),
+            ("/source", json!({"header": "x-cert", "trusted": {"san_uri": []}}), "source.trusted.san_uri: empty"),
+            ("/source", json!({"header": "x-cert", "trusted": {"san_dns": [""]}}), "source.trusted.san_dns[0]: empty"),
+            ("/source", json!({"header": "x-cert", "trusted": {"sha256": []}}), "source.trusted.sha256: empty"),
+            ("/source", json!({"header": "x-cert", "trusted": {"sha256": "00ff"}}), "source.trusted.sha256: 2 bytes after hex"),
+            (
+                "/source",
+                json!({"header": "x-cert", "trusted": {"sha256": {"env": "NOWHERE"}}}),
+                "source.trusted.sha256.env: the environment",
+            ),
+            (
+                "/source",
+                json!({"header": "x-cert", "trusted": {"sha256": DIGEST, "subject": "CN=a"}}),
+                "source.trusted.subject: unknown field",
+            ),
+            ("/source", json!({"header": ":path", "trusted": "network_only"}), "source.header: a pseudo-header"),
+            ("/source", json!({"header": "Cookie", "trusted": "network_only"}), "source.header: cookies are many things"),
+            ("/source", json!({"header": "X-Forwarded-Client-Cert", "trusted": "network_only"}), "source.header: what stands there beside"),
+            ("/source", json!({"header": "x-cert", "trusted": "network_only", "scheme": "x"}), "source.scheme: unknown field"),
             ("/accept", json!({"issuers": ["Issuing CA"]}), "accept.issuers: a distinguished name is wanted"),
             ("/identity/subject", json!({}), "subject: write exactly one of dn, san, fingerprint, extension"),
             ("/identity/subject", json!({"extension": "1.2.3", "type": "utf8"}), "subject: a subject comes from"),
@@ -287,6 +324,39 @@ fn certificates() {
             ),
         ],
     );
+}
+
+#[test]
+fn certificates_from_headers() {
+    let at = "/providers/members/client_certificate";
+    let config = with(
+        with(base(), "/rules/0/require", json!("tokens")),
+        &format!("{at}/source"),
+        json!({"header": "X-Cert", "trusted": "network_only"}),
+    );
+    let policy = loaded(&config);
+    assert!(policy.removal.covers(b"x_cert"));
+    let Kind::ClientCertificate(members) = &policy.providers[0].kind else { panic!() };
+    let place = Place::Header { name: "x-cert".into(), scheme: None };
+    assert!(matches!(&members.source, CertificateSource::Header { place: own, trusted: Trusted::NetworkOnly } if *own == place));
+    cases(
+        at,
+        &config,
+        &[
+            ("/server_name", json!("any"), "client_certificate.server_name: with network_only no TLS connection is looked at"),
+            ("/server_name", json!("host"), "client_certificate.server_name: with network_only"),
+            ("/verified_by", json!("listener"), "client_certificate.verified_by: with network_only"),
+        ],
+    );
+    let trusted = json!({"sha256": [super::OTHER_DIGEST, {"env": "DIGEST"}]});
+    let config = with(with(config, &format!("{at}/source/trusted"), trusted), &format!("{at}/verified_by"), json!("listener"));
+    let policy = loaded(&with(config, &format!("{at}/server_name"), json!("any")));
+    let Kind::ClientCertificate(members) = &policy.providers[0].kind else { panic!() };
+    let CertificateSource::Header { trusted: Trusted::Proxy(handshake, ProxyCertificate::Sha256(digests)), .. } = &members.source else {
+        panic!()
+    };
+    assert_eq!((handshake.server_name, handshake.verified_by), (ServerName::Any, VerifiedBy::Listener));
+    assert!(digests.len() == 2 && digests[0] == digests[1]);
 }
 
 #[test]
@@ -347,7 +417,22 @@ fn reject_and_the_rest() {
             ("/reject/resource_metadata", json!("https://a.example/\"x"), "reject.resource_metadata: quotes"),
             ("/paths/parameters", json!("ignore"), "paths.parameters: not a word"),
             ("/limits/waiting", json!(0), "limits.waiting: out of bounds"),
-            ("/mode", json!("off"), "mode: not a word"),
+            ("/revoked", json!([]), "revoked: a list, where an object (subjects, jti, kids, certificate_sha256) is wanted"),
+            ("/revoked/subjects", json!(["tokens"]), "revoked.subjects[0]: write provider/subject"),
+            ("/revoked/subjects", json!(["tokens/"]), "revoked.subjects[0]: write provider/subject"),
+            (
+                "/revoked/subjects",
+                json!(["tokens/a", "nobody/a/b"]),
+                "revoked.subjects[1]: there is no provider nobody; write provider/subject",
+            ),
+            ("/revoked/subjects", json!(["/a"]), "revoked.subjects[0]: there is no provider "),
+            ("/revoked/jti", json!([7]), "revoked.jti[0]: a number or a boolean, where text is wanted: quote it"),
+            ("/revoked/kids", json!([""]), "revoked.kids[0]: empty"),
+            ("/revoked/certificate_sha256", json!(["ab:cd"]), "revoked.certificate_sha256[0]: 2 bytes after hex; a SHA-256 digest has 32"),
+            ("/revoked/certificate_sha256", json!(["-----BEGIN"]), "revoked.certificate_sha256[0]: neither base64 nor hex"),
+            ("/limits/slow_verifications", json!(0), "limits.slow_verifications: out of bounds; at least 1, at most 100000"),
+            ("/limits/slow_verifications", json!(100_001), "limits.slow_verifications: out of bounds"),
+            ("/mode", json!("off"), "mode: not a mode; write enforce, or {observe: {until: "),
             ("/providers", json!([]), "providers: a list, where an object, by name is wanted"),
         ],
     );

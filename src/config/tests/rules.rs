@@ -193,6 +193,8 @@ fn every_credential_is_one_providers() {
         let keys = json!({"secret": {"env": "TEXT"}});
         if issuers.is_null() { json!({"jwt": {"keys": keys}}) } else { json!({"jwt": {"keys": keys, "issuers": issuers}}) }
     };
+    let tokens_from = |from: Value| with(tokens(Value::Null), "/from", from);
+    let certificate = |header: &str, trusted: Value| json!({"client_certificate": {"source": {"header": header, "trusted": trusted}}});
     let both = |a: Value, b: Value| json!({"providers": {"a": a, "b": b}, "rules": [{"require": {"any": ["a", "b"]}}]});
     let bearer = json!([{"header": "authorization", "scheme": "Bearer"}]);
     let whole = json!([{"header": "Authorization"}]);
@@ -205,6 +207,9 @@ fn every_credential_is_one_providers() {
         both(tokens(json!("x")), tokens(json!("any"))),
         both(tokens(json!("x")), tokens(Value::Null)),
         both(json!({"client_certificate": {}}), json!({"client_certificate": {}})),
+        both(certificate("X-Cert", json!("network_only")), certificate("x-cert", json!({"san_uri": "urn:a"}))),
+        both(certificate("x-cert", json!("network_only")), secret(DIGEST, json!([{"header": "x-cert"}]))),
+        both(tokens_from(json!([{"header": "authorization", "scheme": "Bearer"}])), certificate("authorization", json!("network_only"))),
     ] {
         assert_faults(&clashing, clash);
     }
@@ -213,9 +218,19 @@ fn every_credential_is_one_providers() {
         both(tokens(json!("x")), tokens(json!("y"))),
         both(tokens(json!("any")), secret(DIGEST, bearer)),
         both(tokens(Value::Null), json!({"client_certificate": {}})),
+        both(tokens(Value::Null), certificate("x-cert", json!("network_only"))),
+        both(certificate("x-cert", json!("network_only")), certificate("x-other", json!("network_only"))),
+        both(json!({"client_certificate": {}}), certificate("x-cert", json!("network_only"))),
     ] {
-        loaded(&clear);
+        let (_, warnings) = super::try_load(&clear).unwrap_or_else(|faults| panic!("{}", super::lines(&faults).join("\n")));
+        assert!(warnings.is_empty(), "{warnings:?}");
     }
+    // The proxy's own certificate must not be taken for its callers'.
+    let (connection, proxied) = (json!({"client_certificate": {}}), certificate("x-cert", json!({"san_dns": "proxy.example"})));
+    let (_, warnings) = super::try_load(&both(connection.clone(), proxied.clone())).unwrap();
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(warning.to_string().starts_with("rules[0].require.any[1]: a comes first, and takes a proxy's own certificate"), "{warning}");
+    assert!(super::try_load(&both(proxied, connection)).unwrap().1.is_empty());
     let config = json!({"providers": {"a": secret(DIGEST, json!([{"query": "k"}])), "b": secret(OTHER_DIGEST, json!([{"query": "k"}]))}, "rules": [
         {"require": {"any": ["a", {"use": "b"}]}},
     ], "requirements": {"b": "b"}});

@@ -52,10 +52,10 @@ impl Worker {
     }
 
     fn tick(&mut self, now: UnixTime) -> usize {
-        let before = self.fetches.len();
         let effects = self.engine.handle(Event::Tick, now, &mut || 0);
+        let fetches = effects.iter().filter(|effect| matches!(effect, Effect::Fetch(..))).count();
         self.take(effects);
-        self.fetches.len() - before
+        fetches
     }
 
     /// Its fetch is answered with these keys.
@@ -82,6 +82,7 @@ impl Worker {
             Decision::Pass(_) => "pass",
             Decision::Reject(rejection) => rejection.refusal.reason().code(),
             Decision::Wait(_) => "wait",
+            Decision::Observe(_) => "observe",
         }
     }
 

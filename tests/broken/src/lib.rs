@@ -11,7 +11,7 @@
 //! | `verdict VALUE` | sets the verdict; the status of that goes upstream as `x-broken-status` |
 //! | `set NAME VALUE`, `add NAME VALUE`, `remove NAME` | changes the request's headers |
 //! | `read NAME` | reads a header as text, as most plugins do: the SDK panics where it isn't UTF-8 |
-//! | `share NAME HEX` | writes into the data that VMs of one `vm_id` share |
+//! | `share NAME HEX` | puts these bytes into the shared data of its `vm_id`, when it is configured; after `when`, at such a request |
 //! | `trap` | panics |
 #![cfg(target_os = "wasi")]
 #![allow(unsafe_code, reason = "the SDK's set_property panics on any status but Ok")]
@@ -45,6 +45,10 @@ impl RootContext for Root {
                 ["fail-on-workers"] if is_worker() => return false,
                 ["panic-on-workers"] if is_worker() => panic!("told to panic on workers"),
                 ["declare", access, span @ ..] => declare(*access == "readonly", span),
+                ["share", name, hex] => {
+                    // Once: the other VMs' turn comes when the filter has long been at work.
+                    let _ = hostcalls::set_shared_data(name, Some(&bytes(hex)), Some(u32::MAX));
+                }
                 _ => {}
             }
         }
@@ -88,7 +92,9 @@ impl HttpContext for Http {
                 ["add", name, value] => hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value).expect("a header"),
                 ["remove", name] => hostcalls::set_map_value(MapType::HttpRequestHeaders, name, None).expect("a header"),
                 ["read", name] => drop(hostcalls::get_map_value(MapType::HttpRequestHeaders, name)),
-                ["share", name, hex] => hostcalls::set_shared_data(name, Some(&bytes(hex)), None).expect("shared data"),
+                ["share", name, hex] if order.starts_with("when ") => {
+                    hostcalls::set_shared_data(name, Some(&bytes(hex)), None).expect("shared data");
+                }
                 ["trap"] => panic!("told to panic"),
                 _ => {}
             }
@@ -102,8 +108,8 @@ fn has_header(name: &str) -> bool {
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
-    let digits: Vec<u32> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    digits.chunks_exact(2).map(|pair| u8::try_from(pair.iter().fold(0, |byte, digit| byte * 16 + digit)).expect("a byte")).collect()
+    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
+    (0..hex.len()).step_by(2).map(byte).collect()
 }
 
 /// Envoy configures a canary, the main thread's VM, and then the workers', which share this data.

@@ -35,6 +35,7 @@ pub struct Launch {
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
     direct: bool,
+    binary: Option<EnvoyBinary>,
 }
 
 impl Launch {
@@ -49,6 +50,7 @@ impl Launch {
             environment: Vec::new(),
             arguments: Vec::new(),
             direct: false,
+            binary: None,
         }
     }
 
@@ -101,6 +103,13 @@ impl Launch {
         self
     }
 
+    /// Another Envoy than [`EnvoyBinary::find`] finds.
+    #[must_use]
+    pub fn binary(mut self, binary: EnvoyBinary) -> Self {
+        self.binary = Some(binary);
+        self
+    }
+
     /// Puts a file into Envoy's folder. [`DIRECTORY`] in the text becomes the folder's path.
     #[must_use]
     pub fn file(self, name: &str, text: &str) -> Self {
@@ -130,7 +139,7 @@ impl Launch {
     /// # Panics
     /// If there is no Envoy on this machine.
     pub fn try_start(self) -> Result<Envoy, StartFailure> {
-        let mut binary = EnvoyBinary::find().unwrap_or_else(|why| panic!("{why}"));
+        let mut binary = self.envoy_binary();
         if self.direct {
             binary = binary.direct().unwrap_or_else(|why| panic!("{why}"));
         }
@@ -155,11 +164,15 @@ impl Launch {
     /// # Panics
     /// If there is no Envoy on this machine.
     pub fn validate(self) -> (bool, String) {
-        let binary = EnvoyBinary::find().unwrap_or_else(|why| panic!("{why}"));
+        let binary = self.envoy_binary();
         let mut envoy = self.argument("--mode").argument("validate").spawn(&binary);
         let status = envoy.wait_for_exit(START);
         let failure = envoy.failure(status);
         (status.is_some_and(|status| status.success()), failure.log)
+    }
+
+    fn envoy_binary(&self) -> EnvoyBinary {
+        self.binary.clone().unwrap_or_else(|| EnvoyBinary::find().unwrap_or_else(|why| panic!("{why}")))
     }
 
     fn spawn(self, binary: &EnvoyBinary) -> Envoy {

@@ -35,13 +35,25 @@ impl EnvoyBinary {
                 }
                 Some(path)
             }
-            _ if func_e.is_some() => installed().or_else(|| on_path("envoy")),
-            _ => on_path("envoy").or_else(installed),
+            _ if func_e.is_some() => installed("envoy").or_else(|| on_path("envoy")),
+            _ => on_path("envoy").or_else(|| installed("envoy")),
         };
         if envoy.is_none() && func_e.is_none() {
             return Err("no Envoy: set ENVOY_PATH, put func-e or envoy on the PATH, or run `make tools`".into());
         }
         Ok(Self { envoy, func_e })
+    }
+
+    /// An older Envoy, by its minor version (`1.37`), as `make tools` installed it under `target/tools/envoy-1.37`. It is
+    /// started without func-e.
+    ///
+    /// # Errors
+    /// A text that says what to do, if it isn't there.
+    pub fn version(version: &str) -> Result<Self, String> {
+        match installed(&format!("envoy-{version}")) {
+            Some(envoy) => Ok(Self { envoy: Some(envoy), func_e: None }),
+            None => Err(format!("no Envoy {version}: run `make tools`")),
+        }
     }
 
     /// The same Envoy, started without func-e: func-e ends Envoy by SIGKILL, so what is to be seen of a drain or a
@@ -96,10 +108,10 @@ pub fn workspace() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
-/// The Envoy in the Python environment of `make tools`. The binary itself rather than the package's launcher, which
+/// The Envoy in this Python environment of `make tools`. The binary itself rather than the package's launcher, which
 /// needs that Python's path to stay as it was.
-fn installed() -> Option<PathBuf> {
-    let libraries = target_directory().join("tools/envoy/lib");
+fn installed(environment: &str) -> Option<PathBuf> {
+    let libraries = target_directory().join("tools").join(environment).join("lib");
     let mut pythons: Vec<PathBuf> = fs::read_dir(libraries).ok()?.flatten().map(|entry| entry.path()).collect();
     pythons.sort();
     pythons.into_iter().map(|python| python.join("site-packages/envoy/_bin/envoy")).find(|binary| binary.is_file())

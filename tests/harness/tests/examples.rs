@@ -1,6 +1,6 @@
 //! The shipped configurations, as they are shipped, with the module under test.
 
-use portcullis_harness::{Client, Envoy, Example, Request, Upstream, portcullis_wasm};
+use portcullis_harness::{Client, Envoy, Example, Launch, Request, Upstream, portcullis_wasm};
 use std::process::Command;
 
 #[test]
@@ -26,11 +26,60 @@ fn the_rate_limit_counts_each_caller_by_itself() {
     assert_eq!(upstream.count(), 6);
 }
 
+#[test]
+fn the_roll_out_refuses_nothing_and_tells_what_it_would() {
+    let upstream = Upstream::start();
+    let example = Example::load("envoy/roll-out.yaml").replace("2030-01-01T00:00:00Z", "2999-01-01T00:00:00Z");
+    let envoy = start(example, &upstream);
+    let client = Client::new(envoy.listener("http"));
+    let call = |path: &str, secret: &str| client.send(&Request::get(path).bearer(secret).header("x-auth-subject", "somebody-else")).status;
+    assert_eq!(call("/", BILLING), 200);
+    assert_eq!(upstream.last().header("x-auth-subject").as_deref(), Some("billing"));
+    assert_eq!(upstream.last().header("authorization"), Some(format!("Bearer {BILLING}")));
+    assert_eq!(call("/", "unknown"), 200);
+    assert_eq!(upstream.last().header("x-auth-subject"), None);
+    assert_eq!(upstream.last().header("authorization").as_deref(), Some("Bearer unknown"));
+    assert_eq!(call("/healthz", "unknown"), 200);
+    // One part is enforced already.
+    assert_eq!(call("/internal/x", BILLING), 403);
+    assert_eq!(upstream.count(), 3);
+    envoy.wait_for_log("observed reason=secret_unknown status=401 rule=2 provider=partners");
+    let prometheus = envoy.admin("/stats/prometheus");
+    for line in [
+        "portcullis_observing{plugin=\"roll_out\"} 1",
+        "portcullis_observed{plugin=\"roll_out\",reason=\"secret_unknown\"} 1",
+        "portcullis_rejected{plugin=\"roll_out\",reason=\"denied\"} 1",
+    ] {
+        assert!(prometheus.contains(line), "no {line} in\n{prometheus}");
+    }
+}
+
+#[test]
+fn at_the_end_of_the_roll_out_it_enforces() {
+    let upstream = Upstream::start();
+    let envoy = start(Example::load("envoy/roll-out.yaml").replace("2030-01-01T00:00:00Z", "2020-01-01T00:00:00Z"), &upstream);
+    let client = Client::new(envoy.listener("http"));
+    let call = |secret: &str| client.send(&Request::get("/").bearer(secret)).status;
+    assert_eq!((call(BILLING), call("unknown"), upstream.count()), (200, 401, 1));
+    assert_eq!(upstream.last().header("authorization"), None);
+}
+
 const BILLING: &str = "billing-secret-for-tests-only";
 const AUDIT: &str = "audit-secret-for-tests-only";
 
 fn rate_limit(upstream: &Upstream) -> Envoy {
-    Example::load("envoy/rate-limit.yaml")
+    let example = Example::load("envoy/rate-limit.yaml");
+    let audit = "48d96535e9f2ea540251e281af3b1931a28d2378b7ed7dfee62595f6ee640853";
+    launch(example, upstream).env("PARTNERS_AUDIT_SHA256", audit).start()
+}
+
+fn start(example: Example, upstream: &Upstream) -> Envoy {
+    launch(example, upstream).start()
+}
+
+/// With what differs between an operator's machine and this one.
+fn launch(example: Example, upstream: &Upstream) -> Launch {
+    example
         .port(9901, 0)
         .port(10000, 0)
         .port(8080, upstream.address().port())
@@ -39,6 +88,4 @@ fn rate_limit(upstream: &Upstream) -> Envoy {
         .replace("/etc/envoy/portcullis.wasm", &portcullis_wasm().to_string_lossy())
         .launch()
         .env("PARTNERS_BILLING_SHA256", "6823a6d653dcdcd846b4b034f53298e511a1962e13bf1d6f2b8e052bb8ed3a06")
-        .env("PARTNERS_AUDIT_SHA256", "48d96535e9f2ea540251e281af3b1931a28d2378b7ed7dfee62595f6ee640853")
-        .start()
 }

@@ -1,0 +1,57 @@
+//! Observe mode: what would have been refused goes upstream, unverified and unannotated, and whoever sent it misses nothing.
+
+use crate::decision::{Asked, Decision, Edits, Pass, Rejection};
+use crate::policy::{Policy, Removal};
+use crate::refusal::Refusal;
+
+/// The leave to go upstream although enforcing would have refused. It carries no identity, and it is no [`Pass`]: its verdict is another.
+#[derive(Debug)]
+pub struct Observation {
+    rejection: Rejection,
+    edits: Edits,
+}
+
+impl Observation {
+    /// What would have become of the request.
+    #[must_use]
+    pub const fn rejection(&self) -> &Rejection {
+        &self.rejection
+    }
+
+    /// What to change on the request: nothing but removals.
+    #[must_use]
+    pub const fn edits(&self) -> &Edits {
+        &self.edits
+    }
+}
+
+/// What becomes of a request over which `enforce` would decide. It never waits, for that is something that a client could miss.
+pub(crate) fn decide(policy: &Policy, enforce: &dyn Fn(&Asked) -> Decision) -> Decision {
+    let mut asked = Asked::default();
+    asked.no_more();
+    observe(policy, enforce(&asked))
+}
+
+/// What becomes of a request that is decided over already.
+pub(crate) fn observe(policy: &Policy, decision: Decision) -> Decision {
+    let removal = &policy.removal;
+    match decision {
+        Decision::Reject(rejection) if can_be_observed(&rejection.refusal) => {
+            let edits = spare(removal, &rejection.edits);
+            Decision::Observe(Observation { rejection, edits })
+        }
+        Decision::Pass(Pass { edits, identity }) => Decision::Pass(Pass { edits: spare(removal, &edits), identity }),
+        other => other,
+    }
+}
+
+/// Where the filter can't do its work there is nothing to observe.
+const fn can_be_observed(refusal: &Refusal) -> bool {
+    !matches!(refusal, Refusal::Internal(_) | Refusal::VerdictPresent)
+}
+
+/// The edits but those that a client could miss: credentials stay as they were sent.
+fn spare(removal: &Removal, edits: &Edits) -> Edits {
+    let remove = edits.remove.iter().filter(|name| !removal.spares(name)).cloned().collect();
+    Edits { remove, set: edits.set.clone(), path: None }
+}
