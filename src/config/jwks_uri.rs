@@ -149,12 +149,7 @@ pub(super) fn callout_headers(forms: &[(String, Option<CalloutHeader>)], at: &Pa
     headers
 }
 
-<<<<<<< HEAD
-/// The set's name: a hash of what defines it, each part with its length before it, each list with its number of parts. Numbers have 64 bits, so that it
-/// is the same in the module and outside of it.
-=======
 /// The set's name: a hash of what defines it, each part with its length before it, each list with its number of parts. It is the same on every machine.
->>>>>>> main
 pub(super) fn set_id(keys: &RemoteKeys) -> SetId {
     let mut hash = Sha256::new();
     let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX).to_be_bytes();
