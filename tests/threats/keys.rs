@@ -287,3 +287,68 @@ fn junk_in_the_queue() {
     }
     stage.check([Case::get("/").bearer(&of(&es(1))).expect(200)]);
 }
+
+/// Forged tokens by the key's own name, of an algorithm that Envoy leaves to the module: each takes a worker a millisecond, and a thousand a
+/// second take it away from everybody.
+#[test]
+fn forged_tokens_that_take_long() {
+    const LIMIT: u64 = 10;
+    let slow = Key::fixed(Algorithm::PS256, 1).with_kid("slow");
+    let stage = Stage::new()
+        .config(json!({
+            "providers": {"users": {"jwt": {"keys": {"jwks": jwks([&slow, &es(1)])}, "issuers": [ISSUER], "audiences": ["api"]}}},
+            "limits": {"slow_verifications": LIMIT},
+        }))
+        .start();
+    let counted = |reason: &str| stage.envoy.stat(&format!("wasmcustom.portcullis.portcullis.rejected.{reason}")).unwrap_or_default();
+    let (known, quick) = (of(&slow), of(&es(1)));
+    stage.check([Case::get("/").bearer(&known).expect(200)]);
+    let begun = Instant::now();
+    let mut connection = stage.client().connect().expect("a connection");
+    let mut sends = |token: &str| connection.send(&Request::get("/").bearer(token)).expect("a response").status;
+    let mut stale = 0;
+    for number in 0..300_u32 {
+        let signature = number.to_be_bytes().repeat(64);
+        let forged = Jws::new(json!({"alg": "PS256", "kid": "slow"}), claims(json!({}))).with_signature(signature);
+        match sends(&forged) {
+            401 => {}
+            503 => stale += 1,
+            other => panic!("{other}"),
+        }
+        // Who was seen before is served, and so is who can be verified quickly.
+        if number % 50 == 0 {
+            assert_eq!([sends(&known), sends(&quick)], [200, 200], "starved by {number} forged tokens");
+        }
+    }
+    let verified = counted("signature_invalid");
+    let allowed = LIMIT * (begun.elapsed().as_secs() + 2);
+    assert!(verified <= allowed && stale > 100, "{verified} of 300 forged tokens were verified; {allowed} should have been at most");
+    // A good one that was never seen has to come again, and is welcome then.
+    let stranger = mint(&slow, claims(json!({"sub": "bob"})));
+    wait_for(&stage.client(), &stranger, 200);
+}
+
+/// What was verified once is remembered; the key that verified it was stolen since, and taken out of the set.
+#[test]
+fn a_remembered_token_of_a_key_that_is_gone() {
+    let (stolen, fresh) = (Key::fixed(Algorithm::PS256, 1).with_kid("one"), Key::fixed(Algorithm::PS256, 2).with_kid("one"));
+    let identity_provider = IdentityProvider::with_keys([stolen.clone()]);
+    let stage =
+        Stage::new().config(json!({"providers": {"users": users(json!({"refresh": "1s"}))}})).identity_provider(identity_provider).start();
+    let token = of(&stolen);
+    wait_for(&stage.client(), &token, 200);
+    assert_eq!(status(&stage.client(), &token), 200);
+    // The same name, another key.
+    stage.identity_provider.rotate([fresh.clone()]);
+    wait_for(&stage.client(), &token, 401);
+    for _ in 0..5 {
+        assert_eq!(status(&stage.client(), &token), 401);
+        assert_eq!(status(&stage.client(), &of(&fresh)), 200);
+    }
+    // A byte of it changed, or its signature on other claims: remembered is the whole, or nothing.
+    let good = of(&fresh);
+    let (_, signature) = good.rsplit_once('.').expect("three parts");
+    let other = mint(&stolen.with_kid("one"), claims(json!({"sub": "operator"})));
+    let (head, _) = other.rsplit_once('.').expect("three parts");
+    assert_eq!(status(&stage.client(), &format!("{head}.{signature}")), 401);
+}
