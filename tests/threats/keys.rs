@@ -1,6 +1,6 @@
 //! The keys that tokens are verified with, how they come, and those who wait for them.
 
-use crate::house::told;
+use crate::house::{cgi, told};
 use portcullis_harness::{
     Algorithm, Answer, Bootstrap, Case, Client, IdentityProvider, Jws, Key, PATIENCE, PLAIN, Plugin, Request, RunningStage, Server, Stage,
     jwks, mint, now, poll, to_yaml,
@@ -247,6 +247,7 @@ fn junk_in_the_queue() {
     identity_provider.serve_instead(Answer::hang());
     let stage = Stage::new()
         .config(json!({"providers": {"users": users(json!({"wait": "2m", "refresh": "1s"}))}, "limits": {"waiting": 2}}))
+        .bootstrap(Bootstrap::trailers)
         .identity_provider(identity_provider)
         .start();
     let hs = Key::fixed(Algorithm::HS256, 1);
@@ -271,7 +272,10 @@ fn junk_in_the_queue() {
     let client = stage.client().patience(Duration::from_secs(60));
     let ask = || {
         let mut connection = client.connect().expect("a connection");
-        connection.write(&Request::get("/").bearer(&of(&es(1))).to_http1()).expect("an open connection");
+        // What comes while they wait is no less judged.
+        let request =
+            Request::post("/", "x").bearer(&of(&es(1))).header("x_auth_subject", "operator").trailer("x-auth-subject", "operator");
+        connection.write(&request.to_http1()).expect("an open connection");
         connection
     };
     let mut waiting = [ask(), ask()];
@@ -284,6 +288,10 @@ fn junk_in_the_queue() {
     stage.identity_provider.recover();
     for connection in &mut waiting {
         assert_eq!(connection.response().expect("who waited is answered").status, 200);
+    }
+    for received in stage.upstream.received() {
+        assert_eq!(cgi(&received)["HTTP_X_AUTH_SUBJECT"], "alice");
+        assert!(!cgi(&received).contains_key("HTTP_AUTHORIZATION"));
     }
     stage.check([Case::get("/").bearer(&of(&es(1))).expect(200)]);
 }

@@ -305,10 +305,13 @@ fn observing_for_ever() {
             json!({"headers": {"x-auth-subject": {"identity": "subject"}, "x-vouched": {"secret": {"env": "VOUCHED", "as": "text"}}}});
         policy
     };
-    // It has to end, and when it has ended is a time and nothing else.
-    for mode in [json!("observe"), json!({"observe": {}}), json!({"observe": {"until": "never"}}), json!({"observe": {"until": null}})] {
-        let failure = Stage::new().config(configured(mode.clone())).env("VOUCHED", "for").try_start().err();
-        assert!(failure.unwrap_or_else(|| panic!("{mode} loads")).to_string().contains("mode"));
+    // It has to end, at a time that is written down.
+    let endless = [json!("observe"), json!({"observe": {}}), json!({"observe": {"until": "never"}}), json!({"observe": {"until": null}})];
+    let mut rules = configured(json!("enforce"));
+    rules["rules"] = endless.iter().map(|mode| json!({"match": {"path": "/"}, "require": "partners", "mode": mode})).collect();
+    let failure = Stage::new().config(rules).env("VOUCHED", "for").try_start().err().expect("it is refused at load").to_string();
+    for rule in 0..endless.len() {
+        assert!(failure.contains(&format!("rules[{rule}].mode")), "{}: {failure}", endless[rule]);
     }
     let mut lax = guard("observe");
     lax["name"] = json!("lax");
