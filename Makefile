@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules test lint run clean
+.PHONY: help tools build modules test lint run fetches clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -48,6 +48,9 @@ run: build ## run Envoy with the filter, an upstream and an identity provider, a
 	@.ci/install-envoy
 	cargo build --locked -p portcullis-harness --bin stage
 	ONCE=$(ONCE) cargo run --locked --quiet -p portcullis-harness --bin stage
+
+fetches: tools build ## count the fetches of key sets with one, two and four workers, for six minutes
+	cargo test --locked --bench shared_keys
 
 clean: ## remove what was built, the tools too
 	cargo clean

@@ -1,9 +1,9 @@
 //! The whole of the core in one place: it decides over requests, and says when to fetch keys. State changes here alone.
 
+mod fetch;
 mod waiting;
 
 use std::cell::RefCell;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,10 @@ use crate::rejection::{reject, reject_unread};
 use crate::request::{Headers, Request};
 use crate::signature::Budget;
 use crate::time::UnixTime;
+use fetch::{Place, read, report_failure};
 use waiting::Waiting;
+
+pub use fetch::{Answer, FetchError};
 
 /// A request that waits: the shell's name for it.
 pub type Ticket = u32;
@@ -52,60 +55,6 @@ pub enum Event<'a> {
     Tick,
     /// A fetch ended.
     Fetched(SetId, Result<Answer<'a>, FetchError>),
-}
-
-/// An answer to a fetch.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body, whole or cut beyond the longest that is read.
-    pub body: &'a [u8],
-}
-
-/// Why a fetch brought nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FetchError {
-    /// Envoy did not take the callout: the cluster is unknown, or not ready yet.
-    NotSent,
-    /// The connection broke, or the answer was longer than Envoy takes.
-    Reset,
-    /// Another status than 200. Envoy says 503 when it can't connect, and 504 when time is up.
-    Status(u16),
-    /// Longer than `max_body`.
-    TooLarge,
-    /// No usable key set: why.
-    Invalid(String),
-    /// No answer at all: the worker that fetched is gone.
-    Lost,
-}
-
-impl FetchError {
-    /// As a part of a metric's name.
-    #[must_use]
-    pub const fn outcome(&self) -> &'static str {
-        match self {
-            Self::NotSent => "not_sent",
-            Self::Reset => "reset",
-            Self::Status(_) => "status",
-            Self::TooLarge => "too_large",
-            Self::Invalid(_) => "invalid",
-            Self::Lost => "lost",
-        }
-    }
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotSent => f.write_str("Envoy did not take the callout: its cluster is unknown or not ready"),
-            Self::Reset => f.write_str("the connection broke before the answer was whole"),
-            Self::Status(status) => write!(f, "status {status}"),
-            Self::TooLarge => f.write_str("longer than max_body"),
-            Self::Invalid(why) => f.write_str(why),
-            Self::Lost => f.write_str("no answer in time, not even a failure"),
-        }
-    }
 }
 
 /// How much a log line matters.
@@ -377,37 +326,6 @@ impl Drop for Engine {
             keys.release(&self.policy.key_sets, self.id, self.now);
         }
     }
-}
-
-/// Where a set comes from, for the log.
-struct Place<'a>(&'a RemoteKeys);
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "provider={} cluster={} host={}", self.0.provider, self.0.cluster, self.0.authority)
-    }
-}
-
-fn report_failure(error: &FetchError, source: &RemoteKeys, bytes: usize, next: Option<UnixTime>, now: UnixTime, effects: &mut Vec<Effect>) {
-    let again = next.unwrap_or(now).since(now).as_millis();
-    effects.push(Effect::Log(Level::Warn, format!("keys not fetched {} bytes={bytes} again_in={again}ms: {error}", Place(source))));
-    effects.push(Effect::CountFetch(Arc::clone(&source.provider), error.outcome()));
-}
-
-/// Reads an answer as a key set; keys that can't be used are logged.
-fn read(answer: Answer<'_>, source: &RemoteKeys, effects: &mut Vec<Effect>) -> Result<KeySet, FetchError> {
-    if answer.status != 200 {
-        return Err(FetchError::Status(answer.status));
-    }
-    if answer.body.len() > source.max_body {
-        return Err(FetchError::TooLarge);
-    }
-    let (keys, skipped) = KeySet::parse(answer.body, source.algorithms).map_err(|error| FetchError::Invalid(error.to_string()))?;
-    for key in skipped {
-        let level = if key.is_for_something_else() { Level::Debug } else { Level::Info };
-        effects.push(Effect::Log(level, format!("key skipped provider={} {key}", source.provider)));
-    }
-    Ok(keys)
 }
 
 /// The key sets as they are at one time.

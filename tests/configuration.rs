@@ -404,22 +404,6 @@ fn what_is_for_later_is_refused_by_name() {
     );
 }
 
-/// The filter as a resource of ECDS.
-fn ecds(plugin: &Plugin) -> String {
-    let mut filter = plugin.filter();
-    filter["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
-    to_yaml(&json!({"version_info": "1", "resources": [filter]}))
-}
-
-/// An Envoy that gets its filter by ECDS, from a file that [`Envoy::replace_file`](portcullis_harness::Envoy) replaces.
-fn by_ecds(first: &Plugin) -> Stage {
-    let discovered = json!({"name": "portcullis", "config_discovery": {
-        "config_source": {"path_config_source": {"path": "{{directory}}/ecds.yaml"}},
-        "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-    }});
-    Stage::new().bootstrap(|bootstrap| bootstrap.filter_before(discovered)).launch(|launch| launch.file("ecds.yaml", &ecds(first)))
-}
-
 /// Counts the configurations that ECDS refused.
 const REFUSED_BY_ECDS: &str = "extension_config_discovery.http_filter.portcullis.config_fail";
 
@@ -444,9 +428,9 @@ fn nothing_and_nonsense_are_refused() {
     let (faults, log) = faults_of(Plugin::new(Configuration::Absent));
     assert!(faults.len() == 1 && faults[0].contains(belongs), "{log}");
     // One that runs refuses the rest, too, and goes on with what it has.
-    let stage = by_ecds(&only(SECRET)).start();
+    let stage = Stage::new().discovered(&only(SECRET)).start();
     for (number, (what, form, says)) in (1..).zip(nonsense) {
-        stage.envoy.replace_file("ecds.yaml", &ecds(&Plugin::new(form)));
+        stage.discover(&Plugin::new(form));
         stage.envoy.wait_for_stat(REFUSED_BY_ECDS, number);
         let said = || faults_in(&stage.envoy.log().text());
         let told = usize::try_from(number).expect("a small number");
@@ -456,7 +440,7 @@ fn nothing_and_nonsense_are_refused() {
         assert_eq!((status(&stage.client(), SECRET), status(&stage.client(), OTHER)), (200, 401), "{what}");
     }
     assert_eq!(stage.envoy.log().lines_with("panicked"), Vec::<String>::new());
-    stage.envoy.replace_file("ecds.yaml", &ecds(&only(OTHER)));
+    stage.discover(&only(OTHER));
     poll(PATIENCE, || (status(&stage.client(), OTHER) == 200).then_some(())).expect("a good one takes over");
 }
 
@@ -577,8 +561,8 @@ fn reload(
 
 #[test]
 fn a_new_policy_by_ecds_takes_over_on_open_connections() {
-    let stage = by_ecds(&only(SECRET)).concurrency(2).start();
-    let replace = |plugin: Plugin| stage.envoy.replace_file("ecds.yaml", &ecds(&plugin));
+    let stage = Stage::new().discovered(&only(SECRET)).concurrency(2).start();
+    let replace = |plugin: Plugin| stage.discover(&plugin);
     reload(&stage, &stage.client(), replace, REFUSED_BY_ECDS, |caller, step| known_by(caller.secret, step));
 }
 

@@ -10,8 +10,8 @@
 )]
 
 use portcullis_harness::{
-    Algorithm, Answer, Case, ClientError, DIRECTORY, IdentityProvider, Jws, Key, PATIENCE, Plugin, Request, Response, RunningStage, Stage,
-    Upstream, jwks, mint, now, poll, to_yaml,
+    Algorithm, Answer, Case, ClientError, IdentityProvider, Jws, Key, PATIENCE, Plugin, Request, Response, RunningStage, Stage, Upstream,
+    jwks, mint, now, poll,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -520,16 +520,6 @@ fn an_issuer_that_is_down_at_the_start_is_asked_less_and_less_and_comes_back() {
     assert_alive(&stage);
 }
 
-/// The extension configuration that Envoy reads from a file: the filter with this policy.
-fn discovered(policy: Value) -> String {
-    let plugin = Plugin::new(policy);
-    to_yaml(&json!({"resources": [{
-        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-        "name": plugin.filter_name(),
-        "typed_config": plugin.typed_config(),
-    }]}))
-}
-
 #[test]
 fn a_new_policy_has_nothing_of_another_ones_keys() {
     let policy = |settings: Value, more: Value| {
@@ -541,17 +531,7 @@ fn a_new_policy_has_nothing_of_another_ones_keys() {
     };
     let uri =
         |query: &str| json!({"jwks_uri": format!("http://idp.test/.well-known/jwks.json?{query}"), "wait": "100ms", "timeout": "300ms"});
-    let source = json!({
-        "name": "portcullis",
-        "config_discovery": {
-            "config_source": {"path_config_source": {"path": format!("{DIRECTORY}/filter.yaml")}, "resource_api_version": "V3"},
-            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-        },
-    });
-    let stage = Stage::new()
-        .bootstrap(|bootstrap| bootstrap.filter_before(source))
-        .launch(|launch| launch.file("filter.yaml", &discovered(policy(uri("one"), json!({})))))
-        .start();
+    let stage = Stage::new().discovered(&Plugin::new(policy(uri("one"), json!({})))).start();
     let good = token(&es(1));
     wait_for(&stage, &good, 200);
     let mut connection = stage.client().connect().expect("a connection");
@@ -559,7 +539,7 @@ fn a_new_policy_has_nothing_of_another_ones_keys() {
     assert_eq!(ask(&good), 200);
     // The issuer falls silent: whatever is known from now on was known before.
     stage.identity_provider.serve_instead(Answer::hang());
-    stage.envoy.replace_file("filter.yaml", &discovered(policy(uri("one"), json!({"subjects": ["alice"]}))));
+    stage.discover(&Plugin::new(policy(uri("one"), json!({"subjects": ["alice"]}))));
     let bob = mint(&es(1), json!({"iss": ISSUER, "aud": "api", "sub": "bob", "exp": now(3600)}));
     let changed = poll(PATIENCE, || {
         // Through the change there is always one policy or the other.
@@ -568,7 +548,7 @@ fn a_new_policy_has_nothing_of_another_ones_keys() {
     });
     assert!(changed.is_some(), "the new policy never came: {}", stage.envoy.log().text());
     // Another address, or other algorithms: another set, of which nothing is known.
-    stage.envoy.replace_file("filter.yaml", &discovered(policy(uri("two"), json!({}))));
+    stage.discover(&Plugin::new(policy(uri("two"), json!({}))));
     assert!(poll(PATIENCE, || (ask(&good) == 503).then_some(())).is_some(), "the old set serves for a new address");
     for _ in 0..20 {
         assert_eq!(ask(&good), 503);
@@ -578,7 +558,7 @@ fn a_new_policy_has_nothing_of_another_ones_keys() {
     assert!(poll(PATIENCE, || (ask(&token(&es(2))) == 200).then_some(())).is_some(), "the new set never came");
     assert_eq!(ask(&good), 401, "the old set lives on");
     // A policy that is wrong is not taken, and the one before it stays in force.
-    stage.envoy.replace_file("filter.yaml", &discovered(json!({"providers": {}})));
+    stage.discover(&Plugin::new(json!({"providers": {}})));
     stage.envoy.wait_for_log("configuration refused");
     assert_eq!((ask(&token(&es(2))), ask(&good)), (200, 401));
     assert_alive(&stage);

@@ -12,8 +12,8 @@
 use portcullis::keys::{Begin, Refresh};
 use portcullis::time::UnixTime;
 use portcullis_harness::{
-    Algorithm, Answer, Bootstrap, Client, Configuration, Connection, DIRECTORY, IdentityProvider, Key, PATIENCE, PLAIN, Plugin, Request,
-    RunningStage, Stage, built_wasm, mint, now, poll, to_yaml,
+    Algorithm, Answer, Bootstrap, Client, Configuration, Connection, IdentityProvider, Key, PATIENCE, PLAIN, Plugin, Request, RunningStage,
+    Stage, built_wasm, mint, now, poll, to_yaml,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,16 +41,7 @@ fn policy(settings: &Value) -> Value {
 }
 
 fn stage(workers: u32, settings: &Value) -> Stage {
-    Stage::new().config(policy(settings)).concurrency(workers).bootstrap(balanced)
-}
-
-/// Each worker gets as many connections as any other.
-fn balanced(bootstrap: Bootstrap) -> Bootstrap {
-    bootstrap.edit(|value| {
-        for listener in value["static_resources"]["listeners"].as_array_mut().expect("listeners") {
-            listener["connection_balance_config"] = json!({"exact_balance": {}});
-        }
-    })
+    Stage::new().config(policy(settings)).concurrency(workers).balanced()
 }
 
 /// An identity provider with these keys.
@@ -231,30 +222,14 @@ fn another_takes_over_from_a_fetcher_that_died() {
     assert_eq!(stage.envoy.stat("wasmcustom.portcullis.portcullis.fetch.users.lost"), Some(1));
 }
 
-/// The extension configuration that Envoy reads from a file.
-fn discovered(plugin: &Plugin) -> String {
-    to_yaml(&json!({"resources": [{
-        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-        "name": plugin.filter_name(),
-        "typed_config": plugin.typed_config(),
-    }]}))
-}
-
-/// A stage whose policy is replaced by file: requests for subject alice.
-fn by_ecds(workers: u32, first: &Plugin) -> Stage {
-    let source = json!({"name": "portcullis", "config_discovery": {
-        "config_source": {"path_config_source": {"path": format!("{DIRECTORY}/filter.yaml")}, "resource_api_version": "V3"},
-        "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-    }});
-    Stage::new()
-        .bootstrap(|bootstrap| balanced(bootstrap.filter_before(source)))
-        .concurrency(workers)
-        .launch(|launch| launch.file("filter.yaml", &discovered(first)))
+/// Two workers whose policy is replaced by file.
+fn by_ecds(first: &Plugin) -> Stage {
+    Stage::new().discovered(first).concurrency(2).balanced()
 }
 
 /// Replaces the policy by one that wants another subject, and waits until every connection is under it.
 fn reload(stage: &RunningStage, all: &mut [Connection], plugin: &Plugin) {
-    stage.envoy.replace_file("filter.yaml", &discovered(plugin));
+    stage.discover(plugin);
     let bob = mint(&es(1), json!({"iss": "https://idp.test", "aud": "api", "sub": "bob", "exp": now(3600)}));
     let is_there = || ask_all(all, &bob).iter().all(|(status, _)| *status == 401).then_some(());
     assert!(poll(PATIENCE, is_there).is_some(), "the new policy never came: {}", stage.envoy.log().text());
@@ -269,7 +244,7 @@ fn a_reload_loses_no_keys_and_fetches_none_again() {
         // Another environment is another VM, with nothing of the old one's memory.
         Plugin::new(policy).env("GENERATION", generation)
     };
-    let mut stage = by_ecds(2, &plugin(&["alice", "bob"], "1")).identity_provider(idp([es(1)])).start();
+    let mut stage = by_ecds(&plugin(&["alice", "bob"], "1")).identity_provider(idp([es(1)])).start();
     let mut all = connections(&stage, 4);
     let good = token(&es(1));
     assert_eq!(poll(PATIENCE, || (ask(&mut all[0], &good) == 200).then_some(())), Some(()));
@@ -298,10 +273,10 @@ fn a_reload_in_the_middle_of_a_fetch_leaves_nobody_waiting() {
     };
     let idp = idp([es(1)]);
     idp.serve_instead(Answer::hang());
-    let stage = by_ecds(2, &plugin("1h")).identity_provider(idp).start();
+    let stage = by_ecds(&plugin("1h")).identity_provider(idp).start();
     assert!(stage.identity_provider.wait_for_fetches(1, PATIENCE));
     stage.identity_provider.recover();
-    stage.envoy.replace_file("filter.yaml", &discovered(&plugin("2h")));
+    stage.discover(&plugin("2h"));
     let good = mint(&es(1), json!({"iss": "https://idp.test", "aud": "api", "sub": "alice", "exp": now(3600), "iat": now(0)}));
     let start = Instant::now();
     let mut all = connections(&stage, 4);
@@ -383,7 +358,8 @@ fn without_a_vm_id_nothing_is_shared_and_that_is_said_once() {
             .plugin(Plugin::new(policy(&settings)).vm_id(vm_id))
             .concurrency(2)
             .identity_provider(idp([es(1)]))
-            .bootstrap(|bootstrap| balanced(bootstrap.filter_before(mallory(other).filter())))
+            .bootstrap(|bootstrap| bootstrap.filter_before(mallory(other).filter()))
+            .balanced()
             .start()
     };
     let stage = start("", "");

@@ -1,16 +1,17 @@
 //! Envoy with the filter, a service behind it, and an identity provider beside it: all that a test needs.
 
-use crate::bootstrap::{Bootstrap, PLAIN, TLS};
+use crate::bootstrap::{Bootstrap, PLAIN, TLS, to_yaml};
 use crate::case::Case;
 use crate::certificates::Authority;
 use crate::client::Client;
-use crate::envoy::{Envoy, Launch, StartFailure};
+use crate::envoy::{DIRECTORY, Envoy, Launch, StartFailure};
 use crate::identity_provider::IdentityProvider;
 use crate::plugin::{Configuration, Plugin};
 use crate::request::{HOST, Request, Response};
 use crate::tls::Tls;
 use crate::tls_listener::TlsListener;
 use crate::upstream::Upstream;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,6 +71,27 @@ impl Stage {
     pub fn plugin(mut self, plugin: Plugin) -> Self {
         self.plugin = Some(plugin);
         self
+    }
+
+    /// With the filter, whose configuration comes by ECDS from a file: [`RunningStage::discover`] replaces it.
+    #[must_use]
+    pub fn discovered(self, plugin: &Plugin) -> Self {
+        let source = json!({"name": plugin.filter_name(), "config_discovery": {
+            "config_source": {"path_config_source": {"path": format!("{DIRECTORY}/{DISCOVERED}")}, "resource_api_version": "V3"},
+            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+        }});
+        self.bootstrap(|bootstrap| bootstrap.filter_before(source)).launch(|launch| launch.file(DISCOVERED, &extension(plugin)))
+    }
+
+    /// Each worker gets as many connections as any other, instead of those that the kernel gives it.
+    #[must_use]
+    pub fn balanced(self) -> Self {
+        let balance = |value: &mut Value| {
+            for listener in value["static_resources"]["listeners"].as_array_mut().into_iter().flatten() {
+                listener["connection_balance_config"] = json!({"exact_balance": {}});
+            }
+        };
+        self.bootstrap(|bootstrap| bootstrap.edit(balance))
     }
 
     /// A variable that the filter sees, taken from Envoy's own environment.
@@ -207,6 +229,11 @@ impl RunningStage {
         Tls::new(&self.authority)
     }
 
+    /// Replaces the plugin that came by [`Stage::discovered`], as an operator does: a file beside it takes its place.
+    pub fn discover(&self, plugin: &Plugin) {
+        self.envoy.replace_file(DISCOVERED, &extension(plugin));
+    }
+
     /// GET over the listener without TLS.
     ///
     /// # Panics
@@ -231,6 +258,18 @@ impl RunningStage {
         let failures: Vec<String> = cases.into_iter().filter_map(|case| case.run(self).err()).collect();
         assert!(failures.is_empty(), "{} failed:\n\n{}", failures.len(), failures.join("\n"));
     }
+}
+
+/// The file that ECDS watches.
+const DISCOVERED: &str = "discovered.yaml";
+
+/// A plugin as a resource of ECDS.
+fn extension(plugin: &Plugin) -> String {
+    to_yaml(&json!({"resources": [{
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": plugin.filter_name(),
+        "typed_config": plugin.typed_config(),
+    }]}))
 }
 
 /// An `x-request-id` that no other request of this process has.
