@@ -4,9 +4,9 @@
 use crate::house::{both, off, route};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_harness::{
-    Authority, Case, Certificate, EnvoyBinary, Launch, Leaf, Request, RunningStage, Stage, Tls, TlsListener, fresh_request_id,
+    Authority, Case, Certificate, EnvoyBinary, Leaf, Request, RunningStage, Stage, Tls, TlsListener, fresh_request_id,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::LazyLock;
 
 /// The header in which a proxy passes on the certificate of its own client, and what the proxy calls itself.
@@ -158,52 +158,63 @@ fn a_certificate_that_nobody_verified() {
     assert!(all.stage.tls_client(tls).try_send(&Request::get("/")).is_err());
 }
 
-/// An Envoy that doesn't give the certificate itself gives it in `x-forwarded-client-cert`, between names that come from
-/// the certificate unescaped. Mallory has one with a `;` in a name, and after it what stands for alice's.
+/// An older Envoy gives the connection's certificate in `x-forwarded-client-cert` alone, after what the client wrote there itself, and before names
+/// that stand in the certificate and are not escaped: mallory writes alice's certificate into either.
 #[test]
-fn a_name_that_is_a_second_certificate() {
+fn a_certificate_between_the_lines() {
     let (members, servers) = (Authority::new("Members"), Authority::new("Servers"));
     let certificate = servers.server(&["api.test"]);
-    let details = json!({"subject": true, "cert": true, "dns": true, "uri": true});
-    let stage = |launch: &dyn Fn(Launch) -> Launch| {
+    let older = EnvoyBinary::version("1.37").unwrap_or_else(|why| panic!("{why}"));
+    let stage = |mode: &str, details: Value| {
         Stage::new()
             .config(json!({"providers": {"members": {"client_certificate": {"verified_by": "listener"}}}}))
             .tls(|_| TlsListener::new(&certificate).clients_of(&members).required())
             .bootstrap(|bootstrap| {
                 bootstrap
-                    .hcm("forward_client_cert_details", json!("SANITIZE_SET"))
-                    .hcm("set_current_client_cert_details", details.clone())
+                    .hcm("forward_client_cert_details", json!(mode))
+                    .hcm("set_current_client_cert_details", details)
                     .routes(json!([route("/bare", &[], &["portcullis", "guard"]), route("/", &[], &[])]))
             })
-            .launch(launch)
+            .launch(|launch| launch.binary(older.clone()))
             .start()
     };
     let alice = members.client("alice");
     let forged = format!("Hash={};Cert=\"{}\"", alice.fingerprint(), escaped(&alice));
-    let hers = [
-        Leaf::new().common_name("mallory").uri(&format!("https://x.test/;{forged}")),
-        Leaf::new().common_name("mallory").uri(&format!("https://x.test/,{forged}")),
-        Leaf::new().common_name("mallory").dns(&format!("x.test;{forged};x=")),
-        Leaf::new().common_name(&format!("mallory\";{forged};Subject=\"")),
-    ]
-    .map(|leaf| members.issue(leaf));
-    let older = EnvoyBinary::version("1.37").unwrap_or_else(|why| panic!("{why}"));
-    for stage in [stage(&|launch| launch.binary(older.clone())), stage(&|launch| launch)] {
-        let over = |path: &str, certificate: &Certificate| Case::get(path).tls(&Tls::new(&servers).identity(certificate));
-        stage.check([over("/", &alice).expect(200).upstream("x-auth-subject", "alice")]);
-        for certificate in &hers {
-            let id = fresh_request_id();
-            stage.check([over("/bare", certificate).request_id(&id).expect(200)]);
-            let forwarded = stage.upstream.received_with_id(&id)[0].header("x-forwarded-client-cert").expect("it is forwarded");
-            assert!(forwarded.contains(&escaped(&alice)[..200]), "the attack is none: {forwarded}");
-            let id = fresh_request_id();
-            // She is herself, or nobody.
-            let _ = over("/", certificate).request_id(&id).run(&stage);
-            for received in stage.upstream.received_with_id(&id) {
-                assert_ne!(received.header("x-auth-subject").as_deref(), Some("alice"), "{received:?}");
-            }
+    let over = |path: &str, certificate: &Certificate| Case::get(path).tls(&Tls::new(&servers).identity(certificate));
+    let is_never_alice = |stage: &RunningStage, case: &dyn Fn(&str) -> Case| {
+        let id = fresh_request_id();
+        stage.check([case("/bare").request_id(&id).expect(200)]);
+        let forwarded = stage.upstream.received_with_id(&id)[0].header("x-forwarded-client-cert").expect("it is forwarded");
+        assert!(forwarded.contains(&format!(";{}", forged.split(';').nth(1).expect("Cert="))), "the attack is none: {forwarded}");
+        let id = fresh_request_id();
+        let _ = case("/").request_id(&id).run(stage);
+        for received in stage.upstream.received_with_id(&id) {
+            assert_eq!(received.header("x-auth-subject").as_deref(), Some("mallory"));
         }
-    }
+    };
+    let writes = |stage: &RunningStage| {
+        for leaf in [
+            Leaf::new().common_name("mallory").uri(&format!("https://x.test/;{forged}")),
+            Leaf::new().common_name("mallory").uri(&format!("https://x.test/,{forged}")),
+            Leaf::new().common_name("mallory").dns(&format!("x.test;{forged};x=")),
+        ] {
+            let hers = members.issue(leaf);
+            is_never_alice(stage, &|path| over(path, &hers));
+        }
+    };
+    // The only certificate there is the forged one.
+    let without = stage("SANITIZE_SET", json!({"subject": true, "dns": true, "uri": true}));
+    writes(&without);
+    assert_eq!(without.upstream.received().iter().filter(|received| received.path == "/").count(), 0);
+    // It stands first, for she wrote it herself; or last, in a name.
+    let appended = stage("APPEND_FORWARD", json!({"cert": true, "dns": true, "uri": true}));
+    writes(&appended);
+    let hers = members.client("mallory");
+    is_never_alice(&appended, &|path| over(path, &hers).header("x-forwarded-client-cert", &forged));
+    appended.check([
+        over("/", &hers).header("x-forwarded-client-cert", &forged).expect(200).upstream("x-auth-subject", "mallory"),
+        over("/", &alice).expect(200).upstream("x-auth-subject", "alice"),
+    ]);
 }
 
 /// Members of one authority and of another each have a server name, and a host, of their own. Mallory, whom the others' authority knows,
