@@ -513,7 +513,7 @@ fn a_tunnel() {
 #[test]
 fn early_data_that_is_replayed() {
     let mut cases = Vec::new();
-    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+    for method in ["POST", "DELETE"] {
         let sends = |values: &[&str]| {
             let case = Case::method(method, "/pay").header("x-api-key", MALLORY).named(format!("{method} {values:?}"));
             values.iter().fold(case, |case, value| case.header("early-data", value))
