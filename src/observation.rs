@@ -53,5 +53,5 @@ const fn can_be_observed(refusal: &Refusal) -> bool {
 /// The edits but those that a client could miss: credentials stay as they were sent.
 fn spare(removal: &Removal, edits: &Edits) -> Edits {
     let remove = edits.remove.iter().filter(|name| !removal.spares(name)).cloned().collect();
-    Edits { remove, set: edits.set.clone(), path: None }
+    Edits { remove, set: edits.set.clone(), ..Edits::default() }
 }

@@ -1548,7 +1548,6 @@ fn faults_and_what_is_for_later_are_told_all_at_once() {
                 "formats": {"jwt": {"keys": {"secret": secret()}, "formats": ["jws", "cyphernode-2018", "cyphernode-2019", "cyphernode-2021"]}},
                 "streams": {"jwt": {"keys": {"secret": secret()}, "streams": "end_with_token"}},
                 "bind": {"jwt": {"keys": {"secret": secret()}, "bind": {"certificate": "members"}}},
-                "cookie": {"jwt": {"keys": {"secret": secret()}}, "from": [{"cookie": "session", "origins": ["https://app.example"]}]},
                 "remote": {"remote": {"credential": "basic"}},
                 "header": {"client_certificate": {"source": {"header": "x-cert", "trusted": "network_only"}, "identity": {"subject": {"dn": "CN"}}}},
                 "no-names": {"jwt": {"keys": {"jwks": set}}},
@@ -1584,8 +1583,6 @@ fn faults_and_what_is_for_later_are_told_all_at_once() {
                 {"require": "roleless"},
             ],
             "cache": {"entries": 10},
-            "revoked": {"subjects": []},
-            "limits": {"slow_verifications": 10},
         }))
         .env("SHORT_SECRET", &"ab".repeat(31))
         .env("NEWLINE_SECRET", "a-secret-with-a-newline-at-its-end-of-many-bytes\n")
@@ -1598,12 +1595,9 @@ fn faults_and_what_is_for_later_are_told_all_at_once() {
         "providers.formats.jwt.formats[3]: ",
         "providers.streams.jwt.streams: ",
         "providers.bind.jwt.bind: ",
-        "providers.cookie.from[0].cookie: ",
         "providers.remote.remote: ",
         "providers.header.client_certificate.source: ",
         "cache: ",
-        "revoked: ",
-        "limits.slow_verifications: ",
     ];
     let mut lacking = Vec::new();
     for path in later {

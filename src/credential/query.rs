@@ -78,7 +78,7 @@ fn means(encoded: &[u8], name: &str) -> bool {
 
 /// Whether some server takes an encoded name for this one: PHP reads `access.token`, ` access_token`, `access_token[]` and, for want of a bracket that
 /// closes, `access[token` as `access_token`.
-fn could_mean(encoded: &[u8], name: &str) -> bool {
+pub(super) fn could_mean(encoded: &[u8], name: &str) -> bool {
     let folded = |b: u8| if matches!(b, b' ' | b'.' | b'[') { b'_' } else { b };
     let read = |end: u8| decoded(encoded).skip_while(|b| *b == b' ').take_while(move |b| *b != 0 && *b != end).map(folded);
     means(encoded, name) || read(b'[').eq(name.bytes().map(folded)) || read(0).eq(name.bytes().map(folded))
