@@ -310,8 +310,8 @@ fn observing_for_ever() {
     let mut rules = configured(json!("enforce"));
     rules["rules"] = endless.iter().map(|mode| json!({"match": {"path": "/"}, "require": "partners", "mode": mode})).collect();
     let failure = Stage::new().config(rules).env("VOUCHED", "for").try_start().err().expect("it is refused at load").to_string();
-    for rule in 0..endless.len() {
-        assert!(failure.contains(&format!("rules[{rule}].mode")), "{}: {failure}", endless[rule]);
+    for (rule, mode) in endless.iter().enumerate() {
+        assert!(failure.contains(&format!("rules[{rule}].mode")), "{mode}: {failure}");
     }
     let mut lax = guard("observe");
     lax["name"] = json!("lax");
