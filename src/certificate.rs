@@ -14,6 +14,7 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod text;
+mod twin;
 mod walk;
 
 use std::fmt;
@@ -139,6 +140,13 @@ impl Certificate {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.der).into()
+    }
+
+    /// The [`Self::digest`] of the same certificate with the other signature that its issuer's ECDSA has for it; `None`: there is no other.
+    /// Its holder can choose which one to show.
+    #[must_use]
+    pub fn twin_digest(&self) -> Option<[u8; 32]> {
+        twin::twin(&self.der).map(|der| Sha256::digest(der).into())
     }
 
     /// [`Self::digest`] in lower-case hex, as Envoy prints it.

@@ -107,7 +107,7 @@ impl Engine {
                 observation::decide(&self.policy, &|asked| self.enforce(request, &selected, asked, at))
             }
             Ok(selected) => self.enforce(request, &selected, asked, at),
-            Err(error) if self.policy.mode.observes(at.now) => {
+            Err(error) if self.policy.observes_unmatched(request, &error, at.now) => {
                 observation::observe(&self.policy, self.reject(request, error.into(), None, None))
             }
             Err(error) => self.reject(request, error.into(), None, None),

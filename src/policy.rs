@@ -11,10 +11,11 @@ mod revoked;
 
 pub use condition::{Condition, Operand, Subject, Test};
 pub use host::HostPattern;
+pub(crate) use matching::owners;
 pub use matching::{Match, MethodSet, PathMatch, Selected, select};
 pub use mode::Mode;
 pub use path::{PathTemplate, Segment, Variables};
-pub use removal::{NamePattern, Removal};
+pub use removal::{NamePattern, Removal, is_same_name};
 pub use requirement::{Need, Requirement};
 pub use revoked::{Revocation, Revoked, RevokedBy};
 
@@ -51,7 +52,7 @@ pub struct Policy {
     pub limits: Limits,
     /// What is no longer good.
     pub revoked: Revoked,
-    /// What becomes of requests that are refused before a rule is found.
+    /// What becomes of requests that are refused before a rule is found: see [`Self::observes_unmatched`].
     pub mode: Mode,
     /// The key sets to keep fresh, each once.
     pub key_sets: KeySources,

@@ -244,7 +244,13 @@ fn a_rules_mode_is_its_own() {
         observed("credential_missing", Case::get("/users")),
         observed("denied", Case::get("/closed").header("x-http-method-override", "PUT")).upstream_absent("x-http-method-override"),
         observed("no_rule", Case::get("/elsewhere")),
-        observed("method_not_allowed", Case::post("/partners", "")),
+        observed("credential_missing", Case::post("/users", "")),
+        // What is, or might be, for the rule that is enforced is refused as it would be.
+        Case::post("/partners", "").expect(405).reason("method_not_allowed"),
+        Case::get("//partners").expect(400).reason("path_invalid"),
+        Case::get("/users/%2e%2e/partners").expect(400).reason("path_invalid"),
+        Case::get("/partners;x").expect(400).reason("path_invalid"),
+        Case::get("/partners").host("api.test:x").expect(400).reason("host_invalid"),
     ]));
 }
 

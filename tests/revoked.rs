@@ -12,9 +12,30 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_harness::{Algorithm, Authority, Case, Configuration, Key, PATIENCE, Request, RunningStage, Stage, Tls, jwks, mint, now};
+use portcullis_harness::{
+    Algorithm, Authority, Case, Certificate, Configuration, Key, PATIENCE, Request, RunningStage, Stage, Tls, jwks, mint, now,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+
+/// Where (r, s) is good, (r, n - s) is: the same certificate under another hash.
+fn with_the_other_signature(certificate: &Certificate) -> Certificate {
+    use p256::ecdsa::{DerSignature, Signature};
+    let der = certificate.der();
+    // The signature comes last: a BIT STRING of 70 to 72 octets, after its own two octets, and one that says that no bits are left over.
+    let at =
+        (der.len() - 75..der.len() - 60).find(|at| der[*at] == 3 && usize::from(der[at + 1]) == der.len() - at - 2 && der[at + 2] == 0);
+    let at = at.expect("a signature at the end");
+    let signature: Signature = DerSignature::try_from(&der[at + 3..]).expect("ECDSA by P-256").try_into().expect("two numbers");
+    let (r, s) = signature.split_scalars();
+    let other = Signature::from_scalars(r, -s).expect("two numbers").to_der();
+    let tbs_and_algorithm = &der[4..at];
+    let signature = [&[3, u8::try_from(other.as_bytes().len() + 1).expect("short"), 0], other.as_bytes()].concat();
+    let length = u16::try_from(tbs_and_algorithm.len() + signature.len()).expect("short").to_be_bytes();
+    let certificate = certificate.clone().with_der([&[0x30, 0x82, length[0], length[1]], tbs_and_algorithm, &signature].concat());
+    assert_ne!(certificate.der(), der);
+    certificate
+}
 
 fn digest(secret: &str) -> String {
     STANDARD.encode(Sha256::digest(secret))
@@ -163,6 +184,9 @@ fn what_is_revoked_is_refused_and_nothing_else() {
         Case::get("/members").tls(&tls(&alice)).expect(200).upstream("x-auth-subject", "alice"),
         revoked(Case::get("/members").tls(&tls(&mallory)), "members", json!("mallory")).answer_absent("www-authenticate"),
         revoked(Case::get("/members").tls(&tls(&both)), "members", json!("both")).request_id("by-certificate"),
+        Case::get("/members").tls(&tls(&with_the_other_signature(&alice))).expect(200).upstream("x-auth-subject", "alice"),
+        revoked(Case::get("/members").tls(&tls(&with_the_other_signature(&both))), "members", json!("both"))
+            .named("under another hash, which its holder chose"),
         // It is a bad credential: nothing beside it makes it good, and none would have been better.
         revoked(
             Case::get("/any").header("x-api-key", "of-billing").bearer(&Tokens::by(&tokens.named, json!({}))),
@@ -177,7 +201,7 @@ fn what_is_revoked_is_refused_and_nothing_else() {
     ]);
     let said = ["by-subject", "by-jti", "by-kid", "by-certificate"].map(|id| detail(&stage, id));
     assert_eq!(said, ["the subject is revoked", "the jti is revoked", "the kid is revoked", "the certificate is revoked"]);
-    assert_eq!(stage.envoy.stat("wasmcustom.portcullis.portcullis.rejected.revoked"), Some(13));
+    assert_eq!(stage.envoy.stat("wasmcustom.portcullis.portcullis.rejected.revoked"), Some(14));
 }
 
 /// A key without a `kid` is revoked by what the log calls it.

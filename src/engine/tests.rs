@@ -36,9 +36,18 @@ fn woken(effects: &[Effect]) -> usize {
     effects.iter().filter(|effect| matches!(effect, Effect::Wake(..))).count()
 }
 
+/// A fetch that is on its way is answered with this.
+fn answer(engine: &mut Engine, set: SetId, status: u16, body: &str) -> Vec<Effect> {
+    let source = engine.policy.key_set(set).unwrap().clone();
+    // When it is due for sure; the clock is set back then.
+    let due = NOW.plus(Duration::from_secs(7200));
+    assert_eq!(engine.keys.borrow_mut().begin(set, &source, engine.id, due, 0), Begin::Fetch);
+    engine.handle(Event::Fetched(set, Ok(Answer { status, body: body.as_bytes() })), NOW, &mut || 0)
+}
+
 fn arrive(engine: &mut Engine, set: SetId) -> Vec<Effect> {
     let document = serde_json::json!({"keys": [jwk(crate::keys::Alg::ES256)]}).to_string();
-    engine.handle(Event::Fetched(set, Ok(Answer { status: 200, body: document.as_bytes() })), NOW, &mut || 0)
+    answer(engine, set, 200, &document)
 }
 
 #[test]
@@ -85,7 +94,7 @@ fn only_a_200_brings_keys() {
         let mut engine = engine(&keys);
         let set = wait(&mut engine, 1).on;
         let document = serde_json::json!({"keys": [jwk(crate::keys::Alg::ES256)]}).to_string();
-        let effects = engine.handle(Event::Fetched(set, Ok(Answer { status, body: document.as_bytes() })), NOW, &mut || 0);
+        let effects = answer(&mut engine, set, status, &document);
         assert!(keys.borrow().fetched(set) == UnixTime::default() && woken(&effects) == 0, "{status}");
     }
 }

@@ -249,12 +249,12 @@ pub(super) fn call(function: &str, arguments: &[u8]) -> Result<Vec<u8>, Failed> 
     .map(Option::unwrap_or_default)
 }
 
-/// A shared value and its version. `None` where there is none or it is empty.
+/// A shared value and its version. `None` where there is none; an empty one has a version, too.
 pub(super) fn shared_data(name: &str) -> Result<Option<(Vec<u8>, u32)>, Failed> {
     let mut version = 0;
     // SAFETY: the pointer and the size are those of a slice, the last pointer is to a local of the right type; the others are those of `given`.
     let value = given(|data, size| unsafe { proxy_get_shared_data(name.as_ptr(), name.len(), data, size, &raw mut version) })?;
-    Ok(value.map(|value| (value, version)))
+    Ok((version != 0).then(|| (value.unwrap_or_default(), version)))
 }
 
 /// Sets a shared value if it is of this version; 0 asks for none, and a value that isn't there yet takes any.

@@ -56,7 +56,12 @@ impl Root {
         headers.extend(source.headers.iter().map(|(name, value)| (name.as_str(), value.0.as_str())));
         // Through the SDK, which must know the token: it ends the VM over an answer to one that it doesn't.
         match hostcalls::dispatch_http_call(&source.cluster, headers, None, vec![], source.timeout) {
-            Ok(token) => self.shell.fetches.borrow_mut().push((token, set)),
+            Ok(token) => {
+                let mut fetches = self.shell.fetches.borrow_mut();
+                // An earlier one counts as lost: its answer is none to this one.
+                fetches.retain(|(_, other)| *other != set);
+                fetches.push((token, set));
+            }
             Err(_) => self.handle(Event::Fetched(set, Err(FetchError::NotSent))),
         }
     }

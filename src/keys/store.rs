@@ -111,7 +111,8 @@ impl KeyStore {
             return false;
         };
         known.refresh = refresh;
-        known.asked = known.asked.filter(|question| refresh.is_open(*question, now));
+        // Nobody asked later than now: were it so, the clock was set back, and a fetch that began in the future would never have begun.
+        known.asked = known.asked.map(|question| question.min(now)).filter(|question| refresh.is_open(*question, now));
         if refresh.succeeded() == known.fetched || refresh.succeeded() == UnixTime::default() {
             return false;
         }
@@ -160,7 +161,7 @@ impl KeyStore {
         if is_changed == Some(true) { begin } else { Begin::Nothing }
     }
 
-    /// A good answer came to `holder`'s fetch. False if it came too late: another one is on its way.
+    /// A good answer came to `holder`'s fetch. False if it came too late: the fetch counts as lost.
     #[allow(clippy::too_many_arguments)]
     pub fn succeed(
         &mut self,
@@ -172,7 +173,7 @@ impl KeyStore {
         random: u64,
     ) -> bool {
         self.catch_up(set, source, now);
-        let Some(known) = self.known(set).filter(|known| known.is_free_for(holder)) else {
+        let Some(known) = self.known(set).filter(|known| known.is_fetched_by(holder)) else {
             return false;
         };
         known.keys = Some(Arc::new(keys));
@@ -185,10 +186,10 @@ impl KeyStore {
         true
     }
 
-    /// Nothing good came to `holder`'s fetch. False if it came too late: another one is on its way.
+    /// Nothing good came to `holder`'s fetch. False if it came too late: the fetch counts as lost.
     pub fn fail(&mut self, set: SetId, source: &RemoteKeys, holder: u64, now: UnixTime, random: u64) -> bool {
         self.catch_up(set, source, now);
-        if !self.known(set).is_some_and(|known| known.is_free_for(holder)) {
+        if !self.known(set).is_some_and(|known| known.is_fetched_by(holder)) {
             return false;
         }
         self.change(set, now, &mut |refresh| {
@@ -243,9 +244,9 @@ impl Known {
         Self { id, users: 1, keys: None, fetched: UnixTime::default(), refresh: Refresh::default(), asked: None }
     }
 
-    /// Nobody else has a fetch on its way.
-    fn is_free_for(&self, holder: u64) -> bool {
-        self.refresh.holder().is_none_or(|other| other == holder)
+    /// The fetch that is on its way. One that counts as lost has no answer any more: what comes may be older than what others have fetched since.
+    fn is_fetched_by(&self, holder: u64) -> bool {
+        self.refresh.holder() == Some(holder)
     }
 }
 

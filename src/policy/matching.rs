@@ -83,6 +83,16 @@ pub fn select<'p>(policy: &'p Policy, request: &Request) -> Result<Selected<'p>,
     Err(if facts.is_tunnel() { RequestError::Upgrade } else { RequestError::NoRule })
 }
 
+/// The rules that name the path of a request, for whichever methods.
+pub(crate) fn owners<'p>(policy: &'p Policy, request: &Request) -> impl Iterator<Item = &'p Rule> {
+    let facts = Facts::of(policy, request).ok();
+    let owns = move |rule: &&Rule| {
+        let matches = facts.as_ref().is_none_or(|facts| facts.match_all_but_method(&rule.when).is_ok_and(|variables| variables.is_some()));
+        rule.when.path.is_some() && matches
+    };
+    policy.rules.iter().filter(owns)
+}
+
 fn allow(allowed: &mut MethodSet, methods: &[Arc<str>]) {
     for method in methods {
         if !allowed.contains(method) {

@@ -1,6 +1,8 @@
 //! Whether a policy is enforced, or only watched for a while.
 
-use super::Policy;
+use super::{Policy, owners};
+use crate::refusal::RequestError;
+use crate::request::Request;
 use crate::time::UnixTime;
 
 /// What becomes of requests that are refused.
@@ -24,6 +26,18 @@ impl Mode {
 }
 
 impl Policy {
+    /// Whether a request that no rule was found for goes upstream all the same: by the policy's mode, unless that led past a rule that is enforced.
+    /// Such a rule may own the path, and what can't be read might be for it.
+    #[must_use]
+    pub fn observes_unmatched(&self, request: &Request, error: &RequestError, now: UnixTime) -> bool {
+        self.mode.observes(now)
+            && match error {
+                RequestError::NoRule => true,
+                RequestError::Method(_) => owners(self, request).all(|rule| rule.mode.observes(now)),
+                _ => self.rules.iter().all(|rule| rule.mode.observes(now)),
+            }
+    }
+
     /// The policy's mode and those of its rules.
     fn modes(&self) -> impl Iterator<Item = Mode> {
         std::iter::once(self.mode).chain(self.rules.iter().map(|rule| rule.mode))

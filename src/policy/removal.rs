@@ -106,6 +106,12 @@ impl Removal {
     }
 }
 
+/// Whether these are spellings of one name.
+#[must_use]
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    fold(one.as_bytes()) == fold(other.as_bytes())
+}
+
 /// The name as CGI and WSGI read it: letters and digits count, everything else is one and the same (RFC 3875, section 4.1.18).
 fn fold(name: &[u8]) -> Vec<u8> {
     name.iter().map(|b| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'_' }).collect()

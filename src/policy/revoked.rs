@@ -18,7 +18,7 @@ pub struct Revoked {
     pub jti: HashSet<Vec<u8>>,
     /// Keys of sets, by their `kid`, or by what the log calls a key without one.
     pub kids: HashSet<Vec<u8>>,
-    /// Client certificates, by the SHA-256 of their DER.
+    /// Client certificates, by the SHA-256 of their DER, in whichever of the forms that their holders can give them.
     pub certificates: HashSet<Vec<u8>>,
 }
 
@@ -75,8 +75,10 @@ impl Revoked {
     }
 
     fn has_certificate(&self, identity: &Identity) -> bool {
-        !self.certificates.is_empty()
-            && identity.certificate.as_ref().is_some_and(|certificate| has(&self.certificates, &certificate.digest()))
+        let Some(certificate) = identity.certificate.as_ref().filter(|_| !self.certificates.is_empty()) else {
+            return false;
+        };
+        has(&self.certificates, &certificate.digest()) || certificate.twin_digest().is_some_and(|twin| has(&self.certificates, &twin))
     }
 }
 

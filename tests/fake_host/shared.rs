@@ -13,6 +13,11 @@ type Versioned = (Vec<u8>, u32);
 pub(crate) struct Shared(Arc<Mutex<BTreeMap<Vec<u8>, Versioned>>>);
 
 impl Shared {
+    /// All keys.
+    pub(crate) fn names(&self) -> Vec<Vec<u8>> {
+        self.0.lock().unwrap().keys().cloned().collect()
+    }
+
     /// A value and its version.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Versioned, Status> {
         self.0.lock().unwrap().get(key).cloned().ok_or(NOT_FOUND)

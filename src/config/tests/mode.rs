@@ -94,6 +94,9 @@ fn what_a_client_could_miss_is_spared() {
     for name in ["x-user", "x_user", "x-role", "x-internal-user"] {
         assert!(!spares(&config, name), "{name}");
     }
+    // Whoever spells the identity's name differently for a credential does not make a client's word for it stay.
+    let odd = with(config.clone(), "/providers/tokens/from", json!([{"header": "x_user"}]));
+    assert!(!spares(&odd, "x-user") && !spares(&odd, "x_user"));
     // What makes another method or path of a request could lead it to a rule that is enforced.
     let config = with(config, "/rules", json!([{"match": {"path": "/a"}, "require": "tokens"}, {"require": "tokens"}]));
     let config = with(config, "/mode", observe());

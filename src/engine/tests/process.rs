@@ -329,3 +329,55 @@ fn what_others_wrote_into_shared_data_is_worth_nothing() {
         assert_eq!(worker.reason(&request(Alg::ES256), at(1400)), "pass");
     }
 }
+
+#[test]
+fn a_clock_that_is_set_back_over_an_unknown_key_brings_no_more_fetches() {
+    for back in [1, 20, 1000, 60_000, 3_600_000, 86_400_000] {
+        let process = Process::default();
+        let start = at(100_000_000);
+        let mut workers: Vec<Worker> = (1..=2).map(|id| Worker::new(&process, id, start)).collect();
+        let fetches: usize = workers.iter_mut().map(|worker| worker.tick(start)).sum();
+        assert_eq!(fetches, 1);
+        workers[0].arrive(&[Alg::ES256], start);
+        workers[1].tick(start.plus(Duration::from_millis(250)));
+        let mut now = start.plus(Duration::from_secs(40));
+        for worker in &mut workers {
+            worker.wait(1, &request(Alg::EdDSA), now);
+        }
+        now = now.minus(Duration::from_millis(back));
+        let mut fetches = 0;
+        for _ in 0..500 {
+            now = now.plus(Duration::from_millis(20));
+            for worker in &mut workers {
+                let begun = worker.tick(now);
+                fetches += begun;
+                if begun > 0 {
+                    worker.arrive(&[Alg::ES256], now.plus(Duration::from_millis(5)));
+                }
+            }
+        }
+        // One for the key, and one that may have become due.
+        assert!(fetches <= 2, "{fetches} fetches in ten seconds, {back} ms back");
+        for worker in &mut workers {
+            assert_eq!(worker.woken.len(), 1, "{back} ms back");
+        }
+    }
+}
+
+#[test]
+fn an_answer_to_a_fetch_that_was_lost_does_not_replace_a_later_one() {
+    let (_, mut workers) = workers(2);
+    let due = at(3_600_000);
+    assert_eq!(workers[0].tick(due), 1);
+    // Its worker hangs; the other one fetches, and learns that a key was removed.
+    assert_eq!(workers[1].tick(due.plus(Duration::from_secs(6))), 0);
+    let later = due.plus(Duration::from_secs(7));
+    assert_eq!(workers[1].tick(later), 1);
+    workers[1].arrive(&[Alg::EdDSA], later);
+    workers[0].arrive(&[Alg::ES256], later.plus(Duration::from_millis(1)));
+    for worker in &mut workers {
+        worker.tick(later.plus(Duration::from_millis(300)));
+        assert_eq!(worker.reason(&request(Alg::EdDSA), later.plus(Duration::from_millis(300))), "pass");
+        assert_eq!(worker.reason(&request(Alg::ES256), later.plus(Duration::from_millis(300))), "wait", "for a set that has it again");
+    }
+}

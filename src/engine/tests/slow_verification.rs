@@ -20,7 +20,7 @@ fn engine() -> Engine {
 fn keys(engine: &mut Engine, algorithms: &[Alg]) {
     let set = engine.policy().key_sets[0].0;
     let document = serde_json::json!({"keys": algorithms.iter().map(|alg| jwk(*alg)).collect::<Vec<_>>()}).to_string();
-    drop(engine.handle(Event::Fetched(set, Ok(Answer { status: 200, body: document.as_bytes() })), NOW, &mut || 0));
+    drop(answer(engine, set, 200, &document));
 }
 
 fn token(jti: &str, lifetime: i64) -> String {
@@ -77,7 +77,7 @@ fn what_is_known_of_a_signature_outlives_nothing() {
     other["x"] = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into();
     let document = serde_json::json!({"keys": [other]}).to_string();
     let set = engine.policy().key_sets[0].0;
-    drop(engine.handle(Event::Fetched(set, Ok(Answer { status: 200, body: document.as_bytes() })), NOW, &mut || 0));
+    drop(answer(&mut engine, set, 200, &document));
     let much_later = NOW.plus(Duration::from_secs(20));
     assert_eq!(refused(&engine, &revoked, much_later), Reason::SignatureInvalid);
     keys(&mut engine, &[Alg::EdDSA]);

@@ -274,6 +274,13 @@ impl Certificate {
         self
     }
 
+    /// The same key with other DER: what a client shows that meddled with its certificate.
+    #[must_use]
+    pub fn with_der(mut self, der: Vec<u8>) -> Self {
+        self.der = der;
+        self
+    }
+
     /// The private key in PEM (PKCS#8).
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
