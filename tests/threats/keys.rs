@@ -106,6 +106,7 @@ fn an_answer_from_before_the_question() {
     let before = stage.identity_provider.fetch_count();
     assert!(stage.identity_provider.wait_for_fetches(before + 1, PATIENCE), "no refresh");
     // What is on its way now has the old set.
+    std::thread::sleep(Duration::from_millis(100));
     stage.identity_provider.rotate([es(2)]);
     let started = stage.identity_provider.fetch_count();
     assert_eq!(status(&client, &of(&es(2))), 200);
@@ -222,21 +223,25 @@ fn keys_that_nobody_has() {
         }
     }
     assert_eq!(stage.identity_provider.fetch_count(), 1, "junk leads to a fetch");
-    // What could, does once for all workers, and then only when that has cooled down.
+    // What could, does once for all workers, and then only when that has cooled down; the flood goes on through a rotation.
     let begun = Instant::now();
-    let mut number = 0;
-    while begun.elapsed() < Duration::from_secs(5) {
+    let (mut number, mut is_rotated) = (0, false);
+    loop {
         number += 1;
         let sent = Instant::now();
         assert_eq!(status(&stage.client(), &unknown(number, json!({}))), 401);
         assert!(sent.elapsed() < Duration::from_secs(4), "an unknown key waits for the flood");
-        if number == 50 {
-            stage.identity_provider.rotate([es(2)]);
+        if is_rotated && status(&stage.client(), &of(&es(2))) == 200 {
+            break;
         }
+        if !is_rotated && begun.elapsed() > Duration::from_secs(1) {
+            stage.identity_provider.rotate([es(2)]);
+            is_rotated = true;
+        }
+        assert!(begun.elapsed() < PATIENCE, "a real rotation waits for the flood");
     }
-    let fetches = stage.identity_provider.fetch_count() - 1;
-    assert!((1..=4).contains(&fetches), "{fetches} fetches for {number} made-up keys");
-    assert_eq!(status(&stage.client(), &of(&es(2))), 200, "a real rotation waits for the flood");
+    let (fetches, allowed) = (stage.identity_provider.fetch_count() - 1, begun.elapsed().as_secs() / 2 + 2);
+    assert!((1..=allowed).contains(&u64::try_from(fetches).unwrap()), "{fetches} fetches for {number} made-up keys; at most {allowed}");
 }
 
 /// While the keys are still on their way, mallory fills the queue of those who wait for them with junk: there is no
@@ -279,6 +284,7 @@ fn junk_in_the_queue() {
         connection
     };
     let mut waiting = [ask(), ask()];
+    stage.envoy.wait_for_stat("http.plain.downstream_rq_active", 2);
     let full = poll(PATIENCE, || {
         let answer = stage.client().patience(Duration::from_millis(200)).try_send(&Request::get("/").bearer(&of(&es(1))));
         answer.ok().map(|response| response.status)
@@ -300,7 +306,7 @@ fn junk_in_the_queue() {
 /// second take it away from everybody.
 #[test]
 fn forged_tokens_that_take_long() {
-    const LIMIT: u64 = 10;
+    const LIMIT: u64 = 2;
     let slow = Key::fixed(Algorithm::PS256, 1).with_kid("slow");
     let stage = Stage::new()
         .config(json!({
@@ -315,7 +321,10 @@ fn forged_tokens_that_take_long() {
     let mut connection = stage.client().connect().expect("a connection");
     let mut sends = |token: &str| connection.send(&Request::get("/").bearer(token)).expect("a response").status;
     let mut stale = 0;
-    for number in 0..300_u32 {
+    for number in 0..3000_u32 {
+        if stale == 100 {
+            break;
+        }
         let signature = number.to_be_bytes().repeat(64);
         let forged = Jws::new(json!({"alg": "PS256", "kid": "slow"}), claims(json!({}))).with_signature(signature);
         match sends(&forged) {
@@ -324,13 +333,13 @@ fn forged_tokens_that_take_long() {
             other => panic!("{other}"),
         }
         // Who was seen before is served, and so is who can be verified quickly.
-        if number % 50 == 0 {
+        if number % 25 == 0 {
             assert_eq!([sends(&known), sends(&quick)], [200, 200], "starved by {number} forged tokens");
         }
     }
     let verified = counted("signature_invalid");
     let allowed = LIMIT * (begun.elapsed().as_secs() + 2);
-    assert!(verified <= allowed && stale > 100, "{verified} of 300 forged tokens were verified; {allowed} should have been at most");
+    assert!(verified <= allowed && stale == 100, "{verified} forged tokens were verified, {stale} not; {allowed} should have been at most");
     // A good one that was never seen has to come again, and is welcome then.
     let stranger = mint(&slow, claims(json!({"sub": "bob"})));
     wait_for(&stage.client(), &stranger, 200);
