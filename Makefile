@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules test lint run fetches clean
+.PHONY: help tools build modules reproducible test lint run fetches clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -31,7 +31,10 @@ modules: ## build the modules that only tests load: one that asks Envoy for sign
 	.ci/build-module portcullis-probe
 	.ci/build-module portcullis-broken
 
-test: tools build modules ## run all tests, those with a real Envoy among them
+reproducible: build ## build the module again where everything is otherwise, and see that the bytes are the same
+	.ci/check-reproducible $(WASM) $(TARGET_DIR)/reproducible
+
+test: tools build modules reproducible ## run all tests, those with a real Envoy among them
 	cargo test --locked --workspace
 	cargo test --locked --features native-shell --test fake_host
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::credential::{Place, without_parameters};
+use crate::credential::{Place, without_cookies, without_parameters};
 use crate::decision::Edits;
 use crate::identity::{Identity, claim};
 use crate::json::scalar;
@@ -16,6 +16,9 @@ use crate::request::{Headers, Request};
 
 /// All but RFC 3986's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The header of many cookies.
+const COOKIE: &str = "cookie";
 
 /// An identity that satisfied a requirement, and what its credential was.
 #[derive(Debug)]
@@ -68,7 +71,12 @@ pub fn edits_for_refusal(policy: &Policy, request: &Request) -> Edits {
 /// The names to remove from trailers.
 #[must_use]
 pub fn trailer_removals(policy: &Policy, trailers: &Headers) -> Vec<Vec<u8>> {
-    names_to_remove(&policy.removal, trailers, &[])
+    let mut names = names_to_remove(&policy.removal, trailers, &[]);
+    // No cookie was ever looked for there.
+    if !policy.removal.cookies().is_empty() && !policy.removal.covers(COOKIE.as_bytes()) && trailers.first(COOKIE).is_some() {
+        names.push(COOKIE.into());
+    }
+    names
 }
 
 fn keeps_credential(policy: &Policy, provider: ProviderId) -> bool {
@@ -78,19 +86,37 @@ fn keeps_credential(policy: &Policy, provider: ProviderId) -> bool {
 fn removals(removal: &Removal, request: &Request, kept: &[&Place]) -> Edits {
     let kept_parameter = kept.iter().find_map(|place| match place {
         Place::Query(name) => Some(&**name),
-        Place::Header { .. } => None,
+        Place::Header { .. } | Place::Cookie { .. } => None,
     });
     Edits {
         remove: names_to_remove(removal, &request.headers, kept),
+        cookie: cut_cookies(removal, &request.headers, kept),
         set: Vec::new(),
         path: request.target().and_then(|target| without_parameters(target, removal.queries(), kept_parameter)),
     }
 }
 
+/// The cookies among credentials go; where the whole header does, a kept one stays all the same.
+fn cut_cookies(removal: &Removal, headers: &Headers, kept: &[&Place]) -> Option<Vec<u8>> {
+    let kept = kept.iter().find_map(|place| match place {
+        Place::Cookie { name, .. } => Some(&**name),
+        Place::Header { .. } | Place::Query(_) => None,
+    });
+    let all_others = removal.covers(COOKIE.as_bytes());
+    if all_others && kept.is_none() {
+        return None;
+    }
+    without_cookies(headers, removal.cookies(), kept, all_others)
+}
+
 fn names_to_remove(removal: &Removal, headers: &Headers, kept: &[&Place]) -> Vec<Vec<u8>> {
     let mut names: Vec<Vec<u8>> = Vec::new();
     for (name, _) in headers.iter() {
-        let is_kept = kept.iter().any(|place| matches!(place, Place::Header { name: kept, .. } if kept.as_bytes() == name));
+        let is_kept = kept.iter().any(|place| match place {
+            Place::Header { name: kept, .. } => kept.as_bytes() == name,
+            Place::Cookie { .. } => name == COOKIE.as_bytes(),
+            Place::Query(_) => false,
+        });
         if removal.covers(name) && !is_kept && !names.iter().any(|n| n == name) {
             names.push(name.to_vec());
         }

@@ -1,10 +1,12 @@
 //! Where a credential stands in a request.
 
+mod cookie;
 mod query;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub use cookie::without_cookies;
 pub use query::without_parameters;
 
 use crate::refusal::CredentialError;
@@ -25,6 +27,30 @@ pub enum Place {
     },
     /// A query parameter, by its name.
     Query(Arc<str>),
+    /// A cookie.
+    Cookie {
+        /// Its name; case counts.
+        name: Arc<str>,
+        /// Which pages may use it for what other sites could abuse.
+        origins: Origins,
+    },
+}
+
+/// Where unsafe methods and upgrades with a cookie must come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Anywhere.
+    Any,
+    /// These, as browsers write them (RFC 6454, section 6.2).
+    These(Vec<String>),
+}
+
+impl Place {
+    /// Whether it is a cookie, which others than its sender can set: pages on sibling domains.
+    #[must_use]
+    pub const fn is_cookie(&self) -> bool {
+        matches!(self, Self::Cookie { .. })
+    }
 }
 
 /// A credential, and where it stood.
@@ -39,17 +65,18 @@ pub struct Credential<'a> {
 /// The credential in the first of the places that holds one.
 ///
 /// # Errors
-/// [`CredentialError`] when what stands there can't be one.
-pub fn find<'a>(places: &'a [Place], request: &'a Request) -> Result<Option<Credential<'a>>, CredentialError> {
+/// [`CredentialError`] when what stands there can't be one, and the place.
+pub fn find<'a>(places: &'a [Place], request: &'a Request) -> Result<Option<Credential<'a>>, (CredentialError, &'a Place)> {
     for place in places {
         let text = match place {
-            Place::Header { name, scheme } => in_header(request, name, scheme.as_deref())?,
-            Place::Query(name) => query::parameter(request.target().unwrap_or_default(), name)?,
+            Place::Header { name, scheme } => in_header(request, name, scheme.as_deref()),
+            Place::Query(name) => query::parameter(request.target().unwrap_or_default(), name),
+            Place::Cookie { name, origins } => cookie::cookie(request, name, origins),
         };
-        match text {
+        match text.map_err(|error| (error, place))? {
             None => {}
-            Some(text) if text.is_empty() => return Err(CredentialError::Malformed),
-            Some(text) if text.len() > MAX_LENGTH => return Err(CredentialError::TooLarge),
+            Some(text) if text.is_empty() => return Err((CredentialError::Malformed, place)),
+            Some(text) if text.len() > MAX_LENGTH => return Err((CredentialError::TooLarge, place)),
             Some(text) => return Ok(Some(Credential { text, place })),
         }
     }
@@ -106,7 +133,11 @@ mod tests {
     fn bearer(value: &str) -> Result<Option<String>, CredentialError> {
         let places = [Place::Header { name: "authorization".into(), scheme: Some("Bearer".into()) }];
         let request = Request { headers: [("authorization", value)].into_iter().collect() };
-        find(&places, &request).map(|found| found.map(|c| String::from_utf8(c.text.into_owned()).unwrap()))
+        text_of(find(&places, &request))
+    }
+
+    fn text_of(found: Result<Option<Credential<'_>>, (CredentialError, &Place)>) -> Result<Option<String>, CredentialError> {
+        found.map(|found| found.map(|c| String::from_utf8(c.text.into_owned()).unwrap())).map_err(|(error, _)| error)
     }
 
     #[test]
@@ -144,7 +175,7 @@ mod tests {
         let places = [Place::Header { name: "x-api-key".into(), scheme: None }, Place::Query("key".into())];
         let found = |fields: &[(&str, &str)]| {
             let request = Request { headers: fields.iter().copied().collect() };
-            find(&places, &request).map(|found| found.map(|c| String::from_utf8(c.text.into_owned()).unwrap()))
+            text_of(find(&places, &request))
         };
         assert_eq!(found(&[(":path", "/?key=q"), ("x-api-key", "h")]), Ok(Some("h".into())));
         assert_eq!(found(&[(":path", "/?key=q")]), Ok(Some("q".into())));

@@ -43,11 +43,13 @@ impl Pass {
     }
 }
 
-/// Changes to the request's headers, to be carried out in this order: remove, set, path.
+/// Changes to the request's headers, to be carried out in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Header names to remove, as they stand in the request.
     pub remove: Vec<Vec<u8>>,
+    /// The one `cookie` header instead of those that were there, if they change; empty: none.
+    pub cookie: Option<Vec<u8>>,
     /// Headers to set to exactly one value.
     pub set: Vec<(Arc<str>, Vec<u8>)>,
     /// The new `:path`, if it changes.

@@ -12,6 +12,7 @@ use crate::identity::Identity;
 use crate::keys::{KeySet, SetId};
 use crate::peer::Peer;
 use crate::policy::{Condition, Kind, Need, Policy, ProviderId, Requirement, Selected};
+use crate::reason::Class;
 use crate::refusal::{ConditionError, CredentialError, Refusal};
 use crate::request::Request;
 use crate::signature::{Bounded, Budget, Verify};
@@ -92,24 +93,30 @@ pub fn judge<'a>(
     for provider in &members.0 {
         judged.push((*provider, judge.credential(*provider)));
     }
-    if let Some(bad) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::Bad(_)))
-        && let (provider, Judged::Bad(refusal)) = judged.swap_remove(bad)
-    {
-        return Outcome::Refused(refusal, Some(provider));
+    // Anyone on a sibling domain can plant a cookie: one that isn't good yields where somebody else satisfies the requirement.
+    let planted: Vec<_> = judged.extract_if(.., |(_, judged)| judged.is_planted()).collect();
+    if let Some(bad) = take_bad(&mut judged) {
+        return bad;
     }
-    let tree = Tree { judged: &judged, selected };
-    let reading = tree.read(requirement);
+    let mut reading = Tree { judged: &judged, selected }.read(requirement);
+    if !planted.is_empty() && !matches!(&reading, Reading::Satisfied(providers) if !providers.is_empty()) {
+        judged.extend(planted);
+        if let Some(bad) = take_bad(&mut judged) {
+            return bad;
+        }
+        reading = Tree { judged: &judged, selected }.read(requirement);
+    }
     // Whatever the key, it would not do; so the key that isn't known is what is bad.
     if !matches!(reading, Reading::Satisfied(_))
-        && let Some(unknown) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::KeysNeeded(Some(_))))
-        && let (provider, Judged::KeysNeeded(Some(refusal))) = judged.swap_remove(unknown)
+        && let Some(unknown) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::KeysNeeded(_, Some(_))))
+        && let (provider, Judged::KeysNeeded(_, Some(refusal))) = judged.swap_remove(unknown)
     {
         return Outcome::Refused(refusal, Some(provider));
     }
     match reading {
         Reading::Satisfied(providers) => {
-            if let Some(waiting) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::KeysNeeded(_)))
-                && let (provider, Judged::KeysNeeded(unknown)) = judged.swap_remove(waiting)
+            if let Some(waiting) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::KeysNeeded(..)))
+                && let (provider, Judged::KeysNeeded(_, unknown)) = judged.swap_remove(waiting)
             {
                 return Outcome::KeysNeeded(provider, unknown);
             }
@@ -125,6 +132,18 @@ pub fn judge<'a>(
         }
         Reading::Forbidden(error, provider) => Outcome::Forbidden(error, provider, subject(&judged, provider)),
         Reading::Missing(provider) => Outcome::Refused(missing(policy, &needs, provider), provider),
+    }
+}
+
+/// The refusal for the bad credential that says most: what may be good at another time says less.
+fn take_bad<'a>(judged: &mut Vec<(ProviderId, Judged<'_>)>) -> Option<Outcome<'a>> {
+    let bad = judged.iter().enumerate().filter_map(|(index, (_, judged))| match judged {
+        Judged::Bad(refusal, _) => Some((refusal.reason().class() == Class::Unavailable, index)),
+        _ => None,
+    });
+    match judged.swap_remove(bad.min()?.1) {
+        (provider, Judged::Bad(refusal, _)) => Some(Outcome::Refused(refusal, Some(provider))),
+        _ => None,
     }
 }
 
@@ -162,9 +181,20 @@ impl Members {
 enum Judged<'a> {
     Absent,
     Good(Box<Identity>, Option<&'a Place>),
-    Bad(Refusal),
+    Bad(Refusal, Option<&'a Place>),
     /// With a refusal: there are keys, but not the one that the token names.
-    KeysNeeded(Option<Refusal>),
+    KeysNeeded(&'a Place, Option<Refusal>),
+}
+
+impl Judged<'_> {
+    /// A cookie that isn't good, or not yet.
+    fn is_planted(&self) -> bool {
+        match self {
+            Self::Bad(_, place) => place.is_some_and(Place::is_cookie),
+            Self::KeysNeeded(place, _) => place.is_cookie(),
+            Self::Absent | Self::Good(..) => false,
+        }
+    }
 }
 
 struct Judge<'a, 'j> {
@@ -181,7 +211,7 @@ struct Judge<'a, 'j> {
 impl<'a> Judge<'a, '_> {
     fn credential(&self, id: ProviderId) -> Judged<'a> {
         let Some(provider) = self.policy.provider(id) else {
-            return Judged::Bad(Refusal::Internal("a requirement names no provider"));
+            return Judged::Bad(Refusal::Internal("a requirement names no provider"), None);
         };
         if let Kind::ClientCertificate(members) = &provider.kind {
             return self.certificate(&provider.name, members);
@@ -189,7 +219,7 @@ impl<'a> Judge<'a, '_> {
         let found = match credential::find(provider.kind.places(), self.request) {
             Ok(None) => return Judged::Absent,
             Ok(Some(found)) => found,
-            Err(error) => return Judged::Bad(error.into()),
+            Err((error, place)) => return Judged::Bad(error.into(), Some(place)),
         };
         match &provider.kind {
             Kind::StaticSecret { secrets, .. } => self.secret(secrets, &found),
@@ -208,7 +238,7 @@ impl<'a> Judge<'a, '_> {
                 }
                 self.unless_revoked(identity, place)
             }
-            Err(error) => Judged::Bad(self.memory.handshakes.borrow().explain(error, self.at.peer, self.at.now).into()),
+            Err(error) => Judged::Bad(self.memory.handshakes.borrow().explain(error, self.at.peer, self.at.now).into(), None),
         }
     }
 
@@ -218,7 +248,7 @@ impl<'a> Judge<'a, '_> {
         }
         match secrets.authenticate(&found.text, self.at.now) {
             Ok(identity) => self.unless_revoked(identity, Some(found.place)),
-            Err(error) => Judged::Bad(error.into()),
+            Err(error) => Judged::Bad(error.into(), Some(found.place)),
         }
     }
 
@@ -227,10 +257,10 @@ impl<'a> Judge<'a, '_> {
             Ok(token) if jwt.claims(&token) => token,
             parsed => match (parsed, self.rivals(found.place).count()) {
                 // Nobody else looks there: the reason is this provider's own.
-                (Err(error), 1) => return Judged::Bad(error.into()),
+                (Err(error), 1) => return Judged::Bad(error.into(), Some(found.place)),
                 (Ok(token), 1) => token,
                 _ if self.is_claimed_by_another(id, found) => return Judged::Absent,
-                _ => return Judged::Bad(CredentialError::Unrecognised.into()),
+                _ => return Judged::Bad(CredentialError::Unrecognised.into(), Some(found.place)),
             },
         };
         let keys = match &jwt.keys {
@@ -244,20 +274,20 @@ impl<'a> Judge<'a, '_> {
                 let key = identity.credential.as_deref().filter(|_| matches!(jwt.keys, Keys::Remote { .. } | Keys::Inline(_)));
                 match self.policy.revoked.check(&identity, &[token.kid(), key]) {
                     Ok(()) => Judged::Good(identity, Some(found.place)),
-                    Err(revocation) => Judged::Bad(revocation.into()),
+                    Err(revocation) => Judged::Bad(revocation.into(), Some(found.place)),
                 }
             }
-            Ok(Verdict::KeysNeeded) => Judged::KeysNeeded(None),
+            Ok(Verdict::KeysNeeded) => Judged::KeysNeeded(found.place, None),
             // Only a token that would pass with its key known is worth a fetch.
             Ok(Verdict::KeyUnknown(error, Unverified(identity))) => {
                 let would_pass = |need: &&&Need| need.provider == id && check(need, &identity, self.selected).is_ok();
                 if self.policy.revoked.check(&identity, &[token.kid()]).is_ok() && self.needs.iter().any(|need| would_pass(&need)) {
-                    Judged::KeysNeeded(Some(error.into()))
+                    Judged::KeysNeeded(found.place, Some(error.into()))
                 } else {
-                    Judged::Bad(error.into())
+                    Judged::Bad(error.into(), Some(found.place))
                 }
             }
-            Err(error) => Judged::Bad(error.into()),
+            Err(error) => Judged::Bad(error.into(), Some(found.place)),
         }
     }
 
@@ -265,7 +295,7 @@ impl<'a> Judge<'a, '_> {
     fn unless_revoked(&self, identity: Identity, place: Option<&'a Place>) -> Judged<'a> {
         match self.policy.revoked.check(&identity, &[]) {
             Ok(()) => Judged::Good(Box::new(identity), place),
-            Err(revocation) => Judged::Bad(revocation.into()),
+            Err(revocation) => Judged::Bad(revocation.into(), place),
         }
     }
 
@@ -317,8 +347,8 @@ impl Tree<'_, '_> {
                 Ok(()) => Reading::Satisfied(vec![need.provider]),
                 Err(error) => Reading::Forbidden(error, need.provider),
             },
-            Some(Judged::KeysNeeded(_)) => Reading::Satisfied(vec![need.provider]),
-            Some(Judged::Absent) if need.optional => Reading::Satisfied(vec![]),
+            Some(Judged::KeysNeeded(..)) => Reading::Satisfied(vec![need.provider]),
+            None | Some(Judged::Absent) if need.optional => Reading::Satisfied(vec![]),
             _ => Reading::Missing(Some(need.provider)),
         }
     }

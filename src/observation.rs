@@ -55,5 +55,5 @@ fn spare(removal: &Removal, edits: &Edits) -> Edits {
     // A credential's header that is set stands there once, in one spelling.
     let is_set = |name: &[u8]| edits.set.iter().any(|(set, _)| is_same_name(set.as_bytes(), name));
     let remove = edits.remove.iter().filter(|name| is_set(name) || !removal.spares(name)).cloned().collect();
-    Edits { remove, set: edits.set.clone(), path: None }
+    Edits { remove, set: edits.set.clone(), ..Edits::default() }
 }

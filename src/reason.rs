@@ -65,6 +65,8 @@ reasons! {
     CredentialUnrecognised = "credential_unrecognised", Unauthorized;
     /// The credential is too long.
     CredentialTooLarge = "credential_too_large", Unauthorized;
+    /// The request does not come from an origin that may use the cookie.
+    OriginMismatch = "origin_mismatch", Denied;
 
     /// The secret is not known.
     SecretUnknown = "secret_unknown", Unauthorized;

@@ -180,7 +180,7 @@ impl fmt::Display for RequestError {
 pub enum CredentialError {
     /// There is none.
     Missing,
-    /// A header or query parameter stands more than once.
+    /// A header, query parameter or cookie stands more than once.
     Ambiguous,
     /// Empty, or not in its scheme's form.
     Malformed,
@@ -188,6 +188,8 @@ pub enum CredentialError {
     Unrecognised,
     /// Longer than [`crate::credential::MAX_LENGTH`].
     TooLarge,
+    /// A cookie, with an unsafe method or an upgrade that comes from none of the origins that may use it, or doesn't say from where.
+    Origin,
 }
 
 impl CredentialError {
@@ -198,6 +200,7 @@ impl CredentialError {
             Self::Malformed => Reason::CredentialMalformed,
             Self::Unrecognised => Reason::CredentialUnrecognised,
             Self::TooLarge => Reason::CredentialTooLarge,
+            Self::Origin => Reason::OriginMismatch,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::annotation::edits_for_refusal;
 use crate::decision::{Rejection, Reply};
 use crate::json::quote;
-use crate::policy::{Action, Body, Challenge, Kind, Policy, ProviderId, Reject};
+use crate::policy::{Action, Body, Challenge, Policy, ProviderId, Reject};
 use crate::reason::{Class, Reason};
 use crate::refusal::{CredentialError, Refusal, RequestError};
 use crate::request::Request;
@@ -139,14 +139,15 @@ fn challenge_of_rule(policy: &Policy, rule: Option<usize>) -> Challenge {
     let Some(Action::Require(requirement)) = rule.and_then(|index| policy.rules.get(index)).map(|rule| &rule.then) else {
         return Challenge::None;
     };
-    let takes_tokens = |id| matches!(policy.provider(id).map(|p| &p.kind), Some(Kind::StaticSecret { .. } | Kind::Jwt { .. }));
+    // Certificates have no scheme, and neither have cookies: whoever shall sign in is sent elsewhere.
+    let takes_tokens = |id| policy.provider(id).is_some_and(|p| p.kind.places().iter().any(|place| !place.is_cookie()));
     if requirement.needs().iter().any(|need| takes_tokens(need.provider)) { Challenge::Bearer } else { Challenge::None }
 }
 
 /// RFC 6750, section 3.1: no error code where no token was sent.
 const fn bearer_error(refusal: &Refusal) -> Option<&'static str> {
     match refusal {
-        Refusal::Credential(CredentialError::Missing) => None,
+        Refusal::Credential(CredentialError::Missing | CredentialError::Origin) => None,
         Refusal::Credential(CredentialError::Ambiguous) => Some("invalid_request"),
         Refusal::Credential(_) | Refusal::Secret(_) | Refusal::Token(_) | Refusal::Revoked(_) => Some("invalid_token"),
         Refusal::Condition(_) => Some("insufficient_scope"),

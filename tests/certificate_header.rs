@@ -225,9 +225,9 @@ fn what_is_no_certificate_or_not_a_good_one() {
     for (what, value, reason) in [
         ("garbage", "garbage".to_owned(), "certificate_malformed"),
         ("Apache's nothing", "(null)".to_owned(), "certificate_malformed"),
-        ("truncated", value[..value.len() / 2].to_owned(), "certificate_malformed"),
+        ("truncated", value.chars().take(value.len() / 2).collect(), "certificate_malformed"),
         ("form-encoded", value.replace("%20", "+"), "certificate_malformed"),
-        ("form-decoded", base64.replace('+', " ").replace('/', " "), "certificate_malformed"),
+        ("form-decoded", base64.replace(['+', '/'], " "), "certificate_malformed"),
         ("encoded twice", double, "certificate_malformed"),
         ("another kind of PEM", value.replace("CERTIFICATE", "X509%20CRL"), "certificate_malformed"),
         ("a private key first", escaped(&[alice.key_pem(), pem.clone()].concat(), NGINX), "certificate_malformed"),

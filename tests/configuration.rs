@@ -375,10 +375,6 @@ fn what_is_for_later_is_refused_by_name() {
             "c": jwt(json!({"streams": "end_with_token"})),
             "d": jwt(json!({"formats": ["jws", "cyphernode-2018", "cyphernode-2019", "cyphernode-2021"]})),
             "shoppers": {"remote": {"credential": "basic"}},
-            "cookies": {
-                "static_secret": {"sha256": sha256_hex(SECRET)},
-                "from": [{"cookie": "session", "origins": ["https://app.example"]}],
-            },
         },
         "rules": [
             {"match": {"path": "/b"}, "require": "b"},
@@ -396,8 +392,6 @@ fn what_is_for_later_is_refused_by_name() {
             ("providers.d.jwt.formats[2]", version),
             ("providers.d.jwt.formats[3]", version),
             ("providers.shoppers.remote", version),
-            ("providers.cookies.from[0].cookie", version),
-            ("providers.cookies.from[0].origins", version),
             ("cache", version),
         ],
         &faults,

@@ -32,7 +32,8 @@ fn configuration() -> Value {
                     {"id": "billing", "roles": ["reader"], "secrets": [{"id": "first", "sha256": DIGEST}]},
                     {"id": "audit", "roles": ["writer"], "secrets": [{"sha256": "48d96535e9f2ea540251e281af3b1931a28d2378b7ed7dfee62595f6ee640853"}]},
                 ]},
-                "from": [{"header": "authorization", "scheme": "Bearer"}, {"header": "x-api-key"}, {"query": "access_token"}],
+                "from": [{"header": "authorization", "scheme": "Bearer"}, {"header": "x-api-key"}, {"query": "access_token"},
+                    {"cookie": "session", "origins": ["https://app.example"]}],
             },
             "users": {"jwt": {"keys": {"secret": {"text": KEY}}}},
             "absent": {"jwt": {
@@ -161,6 +162,8 @@ fn what_would_be_refused_goes_upstream_as_it_came() {
         observed("secret_unknown", Case::get("/partners?a=1&access_token=wrong&b"))
             .upstream_path("/partners?a=1&access_token=wrong&b")
             .access("path", "/partners?a=1&access_token=wrong&b"),
+        observed("secret_unknown", Case::get("/partners").header("cookie", "a=1; session=wrong; b=2"))
+            .upstream("cookie", "a=1; session=wrong; b=2"),
         observed("credential_malformed", Case::get("/partners").header("authorization", "Bearer")).upstream("authorization", "Bearer"),
         observed("credential_ambiguous", Case::get("/partners").header("x-api-key", "a").header("x-api-key", "b"))
             .access("provider", "partners"),
@@ -208,6 +211,8 @@ fn what_would_pass_passes_and_keeps_its_credential() {
     stage.check(on_both(vec![
         passes(Case::get("/partners").bearer(SECRET), "partners", "billing").upstream("authorization", &format!("Bearer {SECRET}")),
         passes(Case::get("/partners").header("x-api-key", SECRET), "partners", "billing").upstream("x-api-key", SECRET),
+        passes(Case::get("/partners").header("cookie", format!("a=1; session={SECRET}")), "partners", "billing")
+            .upstream("cookie", &format!("a=1; session={SECRET}")),
         // What stands in the other places stays, too.
         passes(Case::get("/partners?access_token=other").bearer(SECRET).header("x-api-key", "another"), "partners", "billing")
             .upstream("x-api-key", "another")

@@ -155,7 +155,7 @@ fn members_by_what_envoy_forwards() {
         "https://a.test/;By=x;Hash=y;Subject=\"CN=bob\";Cert=".to_owned(),
     ] {
         let certificate = members.alice(Leaf::new().uri(&name).uri("urn:b").organization("A \";Cert=\"x\",\\"));
-        cases.push(is_alice(members.case("/", &certificate)).named(format!("URI {}", &name[..name.len().min(80)])));
+        cases.push(is_alice(members.case("/", &certificate)).named(format!("URI {name:.80}")));
     }
     // A proxy's own certificate comes the same way.
     let proxy = members.authority.issue(Leaf::new().common_name("proxy").uri(PROXY));
@@ -210,8 +210,7 @@ fn what_others_forward_is_not_this_connections() {
         let members = Members::start(|stage| stage.launch(on_1_37), mode, json!({"cert": true}));
         let (stage, alice, bob) = (&members.stage, members.alice(Leaf::new()), members.authority.client("bob"));
         let (of_alice, of_bob) = (element(&alice), element(&bob));
-        let sent =
-            |value: &str| members.case("/", &alice).header("x-forwarded-client-cert", value).named(format!("{mode}, {}", &value[..60]));
+        let sent = |value: &str| members.case("/", &alice).header("x-forwarded-client-cert", value).named(format!("{mode}, {value:.60}"));
         let appends = mode == "APPEND_FORWARD";
         let anothers = |case: Case| {
             if appends { case.expect(200).upstream("x-auth-subject", "alice") } else { case.expect(401).reason("certificate_unverified") }

@@ -781,44 +781,6 @@ fn an_internal_redirect_is_judged_again() {
     }
 }
 
-#[test]
-fn what_comes_later_is_refused_at_load() {
-    let configuration = json!({
-        "providers": {
-            "tokens": {
-                "jwt": {
-                    "keys": {"jwks_uri": "https://idp.test/jwks", "cluster": "idp"},
-                    "issuers": ["https://idp.test"],
-                    "audiences": ["api"],
-                    "bind": {"certificate": "members"},
-                    "streams": "end_with_token",
-                    "formats": ["jws", "cyphernode-2021"],
-                },
-                "from": [{"header": "authorization", "scheme": "Bearer"}, {"cookie": "session", "origins": ["https://app.example"]}],
-            },
-            "members": {"client_certificate": {}},
-            "shoppers": {"remote": {"credential": "basic"}},
-        },
-        "rules": [{"require": "tokens"}],
-        "cache": {"entries": 10000},
-    });
-    let failure = Stage::new().config(configuration).try_start().err().expect("Envoy refuses it");
-    let faults: Vec<&str> = failure.log.lines().filter_map(|line| line.split_once("configuration: ")).map(|(_, fault)| fault).collect();
-    for place in [
-        "providers.tokens.jwt.bind",
-        "providers.tokens.jwt.streams",
-        "providers.tokens.jwt.formats[1]",
-        "providers.tokens.from[1].cookie",
-        "providers.shoppers.remote",
-        "cache",
-    ] {
-        let said = faults
-            .iter()
-            .any(|fault| fault.strip_prefix(place).is_some_and(|rest| rest.starts_with(':') && rest.contains("not supported yet")));
-        assert!(said, "no fault says that {place} is for a later version:\n{}", faults.join("\n"));
-    }
-}
-
 /// To every router `%3A` is a colon and `%40` an at sign: a rule that names one is for both.
 #[test]
 fn an_encoded_character_is_the_character() {

@@ -402,7 +402,7 @@ providers:
         - {{id: d, secrets: [{{sha256: {}, not_before: 2027-01-01T00:00:00Z, not_after: 2026-01-01T00:00:00Z}}]}}
         - {{id: e, secrets: [{{sha256: {}, not_after: 2027-01-01}}]}}
         - {{id: f, secret: x}}
-    from: [{{cookie: session, origins: any}}]
+    from: [{{cookie: session}}]
 rules: [{{require: short}}]
 ",
                 digest(""),
@@ -433,7 +433,7 @@ rules: [{{require: short}}]
         "providers.callers.static_secret.callers[5].secrets[0].not_after: ",
         "providers.callers.static_secret.callers[6].secrets[0].not_after: ",
         "providers.callers.static_secret.callers[7].secret: ",
-        "providers.callers.from[0].cookie: not supported yet",
+        "providers.callers.from[0].origins: missing; browsers send cookies",
     ] {
         assert!(log.contains(part), "no {part:?} in:\n{log}");
     }

@@ -81,10 +81,13 @@ pub(super) fn spared<'a>(providers: &'a [Provider], places: &'a [Place], rules: 
     };
     let mut spared = Vec::new();
     for place in places {
-        if let Place::Header { name, .. } = place
-            && !is_told(name)
-        {
-            spared.push(&**name);
+        let name = match place {
+            Place::Header { name, .. } => &**name,
+            Place::Cookie { .. } => "cookie",
+            Place::Query(_) => continue,
+        };
+        if !is_told(name) {
+            spared.push(name);
         }
     }
     if rules.iter().all(|rule| rule.mode == whole) {

@@ -6,9 +6,10 @@ use super::declare::fields;
 #[cfg(not(target_os = "wasi"))]
 use super::describe::Description;
 use super::fault::Path;
-use super::forms::{Later, Name, text};
+use super::forms::{Name, text};
+use super::jwt::AnyOr;
 use super::reader::{Form, Node, Reader};
-use crate::credential::Place;
+use crate::credential::{Origins, Place};
 
 fields! {
     /// A place where a credential may stand.
@@ -19,10 +20,10 @@ fields! {
         scheme: Name,
         /// In this query parameter.
         query: Name,
-        /// In this cookie.
-        cookie: Later,
-        /// The origins that unsafe methods must come from.
-        origins: Later,
+        /// In this cookie; case counts.
+        cookie: Name,
+        /// The origins that unsafe methods and upgrades with this cookie must come from, or `any`.
+        origins: AnyOr,
     }
 }
 
@@ -85,8 +86,14 @@ pub(super) fn places(forms: &[PlaceForm], at: &Path<'_>, cx: &mut Reader<'_>) ->
     for (index, form) in forms.iter().enumerate() {
         let at = at.index(index);
         if let Some(place) = form.place(&at, cx) {
-            if places.contains(&place) {
+            if places.iter().any(|other| *other == place || (place.is_cookie() && places_meet(other, &place))) {
                 cx.fault(&at, format_args!("this place stands here twice"));
+            }
+            if !place.is_cookie() && places.iter().any(Place::is_cookie) {
+                cx.warn(
+                    &at,
+                    format_args!("behind a cookie: junk in that, which pages on sibling domains can plant, hides what stands here; list the cookie last"),
+                );
             }
             places.push(place);
         }
@@ -101,35 +108,86 @@ impl PlaceForm {
         if scheme.as_ref().is_some_and(|scheme| !is_token(scheme)) {
             cx.fault(&at.name("scheme"), format_args!("not an authentication scheme (RFC 9110, section 11.1)"));
         }
-        if self.cookie.is_written() {
-            return None;
+        if self.origins.is_written() && !self.cookie.is_written() {
+            cx.fault(&at.name("origins"), format_args!("goes with a cookie"));
         }
-        match (self.header.is_written(), self.query.is_written()) {
-            (true, false) => {
+        if self.scheme.is_written() && !self.header.is_written() {
+            cx.fault(&at.name("scheme"), format_args!("a scheme goes with a header"));
+        }
+        let kinds = [("header", self.header.is_written()), ("query", self.query.is_written()), ("cookie", self.cookie.is_written())];
+        match cx.exactly_one(at, &kinds)? {
+            "header" => {
                 let HeaderName(name) = self.header.get()?;
                 if **name == *"cookie" {
                     cx.fault(&at.name("header"), format_args!("cookies are many things in one header; it can't be used here"));
                 }
                 Some(Place::Header { name: Arc::clone(name), scheme })
             }
-            (false, true) => {
-                if self.scheme.is_written() {
-                    cx.fault(&at.name("scheme"), format_args!("a scheme goes with a header"));
-                }
-                Some(Place::Query(self.query.get()?.0.as_str().into()))
-            }
-            _ => {
-                cx.fault(at, format_args!("write exactly one of header, query"));
-                None
-            }
+            "query" => Some(Place::Query(self.query.get()?.0.as_str().into())),
+            _ => self.cookie(at, cx),
         }
     }
+
+    fn cookie(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Place> {
+        let name = self.cookie.get().map(|Name(name)| name.as_str());
+        if name.is_some_and(|name| !is_token(name)) {
+            cx.fault(&at.name("cookie"), format_args!("not a cookie's name (RFC 6265, section 4.1.1)"));
+        }
+        let at = at.name("origins");
+        if self.origins.is_absent() {
+            cx.fault(
+                &at,
+                format_args!(
+                    "missing; browsers send cookies with what pages of other sites ask for, too: list the origins that unsafe methods and upgrades must come from, such as https://app.example, or write any"
+                ),
+            );
+        }
+        let origins = match self.origins.get()? {
+            AnyOr::Any => Origins::Any,
+            AnyOr::These(origins) => {
+                for (index, origin) in origins.iter().enumerate() {
+                    if !is_origin(origin) {
+                        cx.fault(
+                            &at.index(index),
+                            format_args!(
+                                "not an origin as browsers write it: scheme://host[:port] in lower case, without path and default port, such as https://app.example"
+                            ),
+                        );
+                    }
+                }
+                Origins::These(origins.clone())
+            }
+        };
+        Some(Place::Cookie { name: name?.into(), origins })
+    }
+}
+
+/// An origin as browsers write it (RFC 6454, section 6.2).
+fn is_origin(origin: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    // Only an address in brackets holds colons of its own.
+    let end_of_host = authority.rfind(']').unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if host.len() > end_of_host => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.contains(':') && address.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b':')),
+        None => !host.is_empty() && host.bytes().all(|b| is_lower(b) || matches!(b, b'-' | b'.' | b'_')),
+    };
+    let is_port = |port: &str| {
+        let is_default = matches!((scheme, port), ("http", "80") | ("https", "443"));
+        !is_default && !port.starts_with('0') && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
+    };
+    is_host && port.is_none_or(is_port) && !scheme.is_empty() && scheme.bytes().all(|b| is_lower(b) || matches!(b, b'+' | b'-' | b'.'))
 }
 
 /// A credential at one of the places could be a credential at the other.
 pub(super) fn places_meet(a: &Place, b: &Place) -> bool {
     match (a, b) {
         (Place::Header { name: a, scheme: x }, Place::Header { name: b, scheme: y }) => a == b && (x.is_none() || y.is_none() || x == y),
+        (Place::Cookie { name: a, .. }, Place::Cookie { name: b, .. }) => a == b,
         _ => a == b,
     }
 }

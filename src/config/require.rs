@@ -357,7 +357,7 @@ fn could_claim_the_same(a: &Profile, b: &Profile) -> Option<&'static str> {
     let overlap = meet(|x, y| super::place::places_meet(x, y) && x != y);
     match (a.ability.as_ref()?, b.ability.as_ref()?) {
         (Ability::Secret { .. } | Ability::Token { .. }, Ability::Secret { .. } | Ability::Token { .. }) if overlap => {
-            Some("give both places in this header the same scheme, or take different headers")
+            Some("give both places the same scheme or the same origins, or take different ones")
         }
         (Ability::Secret { .. }, Ability::Secret { .. }) => {
             meet(super::place::places_meet).then_some("make one provider of them, or give them different places")

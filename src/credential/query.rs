@@ -27,17 +27,35 @@ pub fn without_parameters(target: &[u8], names: &[Arc<str>], keep: Option<&str>)
         return None;
     }
     let (path, query) = split(target)?;
-    let goes = |parameter: &&[u8]| {
-        let name = name_and_value(parameter).0;
-        names.iter().any(|own| could_mean(name, own)) && keep.is_none_or(|kept| !means(name, kept))
+    let goes = |at: usize, part: &[u8]| {
+        let name = name_and_value(part).0;
+        names.iter().any(|own| could_mean(name, own)) && !(at == 0 && keep.is_some_and(|kept| means(name, kept)))
     };
-    let mut count: usize = 0;
-    let kept: Vec<&[u8]> = query.split(|b| *b == b'&').inspect(|_| count = count.saturating_add(1)).filter(|p| !goes(p)).collect();
-    if kept.len() == count {
+    let mut is_changed = false;
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for parameter in query.split(|b| *b == b'&') {
+        let end = parts(parameter).find(|(at, part)| goes(*at, part)).map(|(at, _)| at);
+        is_changed |= end.is_some();
+        match end {
+            None => kept.push(parameter),
+            Some(0) => {}
+            Some(at) => kept.push(parameter.get(..at.saturating_sub(1)).unwrap_or_default()),
+        }
+    }
+    if !is_changed {
         return None;
     }
     let separator: &[u8] = if kept.is_empty() { b"" } else { b"?" };
     Some([path, separator, &kept.join(&b'&')].concat())
+}
+
+/// What some servers take for several parameters, since they split at semicolons, too; each with its place.
+fn parts(parameter: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    parameter.split(|b| *b == b';').scan(0_usize, |next, part| {
+        let at = *next;
+        *next = at.saturating_add(part.len()).saturating_add(1);
+        Some((at, part))
+    })
 }
 
 fn split(target: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -60,7 +78,7 @@ fn means(encoded: &[u8], name: &str) -> bool {
 
 /// Whether some server takes an encoded name for this one: PHP reads `access.token`, ` access_token`, `access_token[]` and, for want of a bracket that
 /// closes, `access[token` as `access_token`.
-fn could_mean(encoded: &[u8], name: &str) -> bool {
+pub(super) fn could_mean(encoded: &[u8], name: &str) -> bool {
     let folded = |b: u8| if matches!(b, b' ' | b'.' | b'[') { b'_' } else { b };
     let read = |end: u8| decoded(encoded).skip_while(|b| *b == b' ').take_while(move |b| *b != 0 && *b != end).map(folded);
     means(encoded, name) || read(b'[').eq(name.bytes().map(folded)) || read(0).eq(name.bytes().map(folded))
@@ -88,6 +106,10 @@ mod tests {
             Some("/a?access_tokens=2")
         );
         assert_eq!(cut("/a?access[token=x&access%5Btoken=y&access[token]=z").as_deref(), Some("/a?access[token]=z"));
+        assert_eq!(cut("/a?b=1;access_token=x;y&c=2;d").as_deref(), Some("/a?b=1&c=2;d"));
+        assert_eq!(cut("/a?;key=x&access_token=y;b=2&c").as_deref(), Some("/a?&c"));
+        assert_eq!(cut("/a?b=1;c=access_token;d%3Bkey=x"), None);
+        assert_eq!(without_parameters(b"/a?key=1;key=2&b", &names, Some("key")).as_deref(), Some(&b"/a?key=1&b"[..]));
         assert_eq!(cut("/a?b=access_token"), None);
         assert_eq!(cut("/a"), None);
         assert_eq!(without_parameters(b"/a?key=1&access_token=2", &names, Some("key")).as_deref(), Some(&b"/a?key=1"[..]));

@@ -5,6 +5,7 @@ use crate::peer::Plaintext;
 use crate::signature::Module;
 use crate::signature::signing::{jwk, sign};
 
+mod cookies;
 mod process;
 mod slow_verification;
 

@@ -23,6 +23,12 @@ pub(super) fn apply(edits: &Edits) -> Result<(), abi::Failed> {
     for name in &edits.remove {
         abi::remove_header(Map::Request, name)?;
     }
+    if let Some(cookie) = &edits.cookie {
+        abi::remove_header(Map::Request, b"cookie")?;
+        if !cookie.is_empty() {
+            abi::set_header(Map::Request, b"cookie", cookie)?;
+        }
+    }
     for (name, value) in &edits.set {
         abi::set_header(Map::Request, name.as_bytes(), value)?;
     }

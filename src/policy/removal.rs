@@ -42,6 +42,7 @@ pub struct Removal {
     prefixes: Vec<Vec<u8>>,
     queries: Vec<Arc<str>>,
     spared: Vec<Vec<u8>>,
+    cookies: Vec<Arc<str>>,
 }
 
 /// The message's own framing and routing: never removed, whatever a pattern says.
@@ -62,7 +63,8 @@ impl Removal {
             match place {
                 Place::Header { name, .. } => drop(removal.exact.insert(fold(name.as_bytes()))),
                 Place::Query(name) if !removal.queries.contains(name) => removal.queries.push(Arc::clone(name)),
-                Place::Query(_) => {}
+                Place::Cookie { name, .. } if !removal.cookies.contains(name) => removal.cookies.push(Arc::clone(name)),
+                Place::Query(_) | Place::Cookie { .. } => {}
             }
         }
         removal
@@ -95,6 +97,12 @@ impl Removal {
     #[must_use]
     pub fn queries(&self) -> &[Arc<str>] {
         &self.queries
+    }
+
+    /// The cookies that are removed.
+    #[must_use]
+    pub fn cookies(&self) -> &[Arc<str>] {
+        &self.cookies
     }
 }
 

@@ -259,3 +259,23 @@ fn a_clock_that_jumps() {
         });
     }
 }
+
+/// Observe mode was for two hours. Mallory, whom it let in, is still there when they are over, and so is everything that nobody switched off.
+#[test]
+fn observing_until_its_time_is_up() {
+    let configuration = tokens(r#""clock_skew":"0s""#).replacen('{', r#"{"mode":{"observe":{"until":"2026-01-01T02:00:00Z"}},"#, 1);
+    with(&configuration, |vm| {
+        let verdict = |vm: &mut Vm, bearer: &str| {
+            let request =
+                [(":method", "GET"), (":scheme", "https"), (":authority", "api.example.com"), (":path", "/"), ("authorization", bearer)];
+            let id = vm.request(&request);
+            vm.stream(id).properties.filter_state("portcullis.verdict")
+        };
+        let good = format!("Bearer {}", shared(&format!(r#"{{"sub":"alice","exp":{}}}"#, NOW + 1000 * HOUR)));
+        for (time, observed) in [(0, true), (2 * HOUR - 1, true), (2 * HOUR, false), (3 * HOUR, false), (800 * HOUR, false)] {
+            vm.set_clock(NOW + time);
+            assert_eq!(verdict(vm, "Bearer junk").as_deref(), observed.then_some("observe"), "{time}");
+            assert_eq!(verdict(vm, &good).as_deref(), Some("allow"), "{time}");
+        }
+    });
+}

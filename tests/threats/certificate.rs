@@ -2,9 +2,21 @@
 //! one that she founded under its name, and may open any connection that Envoy lets her open.
 
 use crate::house::{both, off, route};
-use portcullis_harness::{Authority, Case, Certificate, Leaf, Request, RunningStage, Stage, Tls, TlsListener};
-use serde_json::json;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use portcullis_harness::{
+    Authority, Case, Certificate, EnvoyBinary, Leaf, Request, RunningStage, Stage, Tls, TlsListener, fresh_request_id,
+};
+use serde_json::{Value, json};
 use std::sync::LazyLock;
+
+/// The header in which a proxy passes on the certificate of its own client, and what the proxy calls itself.
+const HEADER: &str = "x-amzn-mtls-clientcert";
+const PROXY: &str = "spiffe://example.org/proxy";
+
+/// A certificate as that proxy writes it.
+fn escaped(certificate: &Certificate) -> String {
+    utf8_percent_encode(&certificate.pem(), NON_ALPHANUMERIC).to_string()
+}
 
 /// An Envoy with one filter chain, by server name, for each way to ask for a certificate. Below `/native` it is Envoy's own
 /// RBAC filter that wants an authenticated caller.
@@ -30,10 +42,12 @@ fn members() -> &'static Members {
                     "members": {"client_certificate": {}},
                     "anywhere": {"client_certificate": {"server_name": "any"}},
                     "listed": {"client_certificate": {"accept": {"subjects": ["CN=alice", "CN=mallory"]}}},
+                    "passed": {"client_certificate": {"source": {"header": HEADER, "trusted": {"san_uri": PROXY}}}},
                 },
                 "rules": [
                     {"match": {"path_prefix": "/anywhere"}, "require": "anywhere"},
                     {"match": {"path_prefix": "/listed"}, "require": "listed"},
+                    {"match": {"path_prefix": "/passed"}, "require": "passed"},
                     {"match": {"path_prefix": "/optional"}, "require": {"provider": "members", "optional": true}},
                     {"require": "members"},
                 ],
@@ -67,6 +81,54 @@ impl Members {
     }
 }
 
+/// The proxy that passes certificates on isn't the only one that reaches Envoy: mallory opens a connection of her own, and writes alice's
+/// certificate, which is no secret, into the header.
+#[test]
+fn a_certificate_in_a_header() {
+    let all = members();
+    let (alice, mallory) = (all.members.client("alice"), all.members.client("mallory"));
+    let proxy = all.members.issue(Leaf::new().common_name("proxy").uri(PROXY));
+    let lookalike = all.members.issue(Leaf::new().common_name(PROXY).uri("spiffe://example.org/proxy2").dns("proxy.example.org"));
+    let rogue = Authority::new("Members").issue(Leaf::new().common_name("proxy").uri(PROXY));
+    let passes = |case: Case| case.header(HEADER, escaped(&alice));
+    let refused = |case: Case| passes(case).expect(401).reason("certificate_untrusted_source");
+    let over = |certificate: Option<&Certificate>| all.over("api.test", certificate, "/passed", "api.test");
+    all.stage.check(both([
+        passes(all.over("api.test", None, "/bare", "api.test")).expect(200).upstream(HEADER, &escaped(&alice)),
+        passes(over(Some(&proxy))).expect(200).upstream("x-auth-subject", "alice"),
+        refused(over(None)),
+        refused(over(Some(&mallory))),
+        refused(over(Some(&alice))),
+        refused(over(Some(&lookalike))),
+        refused(Case::get("/passed").named("no TLS")),
+        refused(Case::get("/passed").named("as if from the proxy").header("x-forwarded-for", "10.0.0.1").header("x-real-ip", "10.0.0.1")),
+        refused(Case::get("/passed").named("with the proxy's own").header("x-forwarded-client-cert", format!("URI={PROXY}"))),
+        refused(all.over("untrusted.test", Some(&rogue), "/passed", "untrusted.test")),
+        // Through the proxy she is herself, and her own words don't count.
+        over(Some(&proxy)).header(HEADER, escaped(&mallory)).expect(200).upstream("x-auth-subject", "mallory"),
+        over(Some(&proxy)).header(HEADER, escaped(&mallory)).header(HEADER, escaped(&alice)).expect(400).reason("credential_ambiguous"),
+        over(Some(&proxy))
+            .header(HEADER, escaped(&mallory))
+            .header("x_amzn_mtls_clientcert", escaped(&alice))
+            .expect(200)
+            .upstream("x-auth-subject", "mallory")
+            .upstream_absent("x_amzn_mtls_clientcert"),
+        over(Some(&proxy))
+            .header(HEADER, format!("{}{}", escaped(&mallory), escaped(&alice)))
+            .expect(200)
+            .upstream("x-auth-subject", "mallory"),
+        over(Some(&proxy)).expect(401).reason("certificate_missing"),
+        // Elsewhere the header is nobody's.
+        passes(all.over("api.test", Some(&mallory), "/", "api.test"))
+            .expect(200)
+            .upstream("x-auth-subject", "mallory")
+            .upstream_absent(HEADER),
+    ]));
+    let anybody = json!({"providers": {"passed": {"client_certificate": {"source": {"header": HEADER}}}}});
+    let failure = Stage::new().config(anybody).try_start().err().expect("whom to trust has to be said").to_string();
+    assert!(failure.contains("providers.passed.client_certificate.source.trusted"), "{failure}");
+}
+
 /// Mallory founds an authority of the members' name and signs herself a certificate. Where Envoy lets in what it can't
 /// verify (ACCEPT_UNTRUSTED), `connection.mtls` is true; where a certificate is demanded and no authority is named,
 /// nothing is demanded.
@@ -94,6 +156,65 @@ fn a_certificate_that_nobody_verified() {
     // Elsewhere Envoy itself ends the connection.
     let tls = Tls::new(&all.servers).identity(&rogue);
     assert!(all.stage.tls_client(tls).try_send(&Request::get("/")).is_err());
+}
+
+/// An older Envoy gives the connection's certificate in `x-forwarded-client-cert` alone, after what the client wrote there itself, and before names
+/// that stand in the certificate and are not escaped: mallory writes alice's certificate into either.
+#[test]
+fn a_certificate_between_the_lines() {
+    let (members, servers) = (Authority::new("Members"), Authority::new("Servers"));
+    let certificate = servers.server(&["api.test"]);
+    let older = EnvoyBinary::version("1.37").unwrap_or_else(|why| panic!("{why}"));
+    let stage = |mode: &str, details: Value| {
+        Stage::new()
+            .config(json!({"providers": {"members": {"client_certificate": {"verified_by": "listener"}}}}))
+            .tls(|_| TlsListener::new(&certificate).clients_of(&members).required())
+            .bootstrap(|bootstrap| {
+                bootstrap
+                    .hcm("forward_client_cert_details", json!(mode))
+                    .hcm("set_current_client_cert_details", details)
+                    .routes(json!([route("/bare", &[], &["portcullis", "guard"]), route("/", &[], &[])]))
+            })
+            .launch(|launch| launch.binary(older.clone()))
+            .start()
+    };
+    let alice = members.client("alice");
+    let forged = format!("Hash={};Cert=\"{}\"", alice.fingerprint(), escaped(&alice));
+    let over = |path: &str, certificate: &Certificate| Case::get(path).tls(&Tls::new(&servers).identity(certificate));
+    let is_never_alice = |stage: &RunningStage, case: &dyn Fn(&str) -> Case| {
+        let id = fresh_request_id();
+        stage.check([case("/bare").request_id(&id).expect(200)]);
+        let forwarded = stage.upstream.received_with_id(&id)[0].header("x-forwarded-client-cert").expect("it is forwarded");
+        assert!(forwarded.contains(&format!(";{}", forged.split(';').nth(1).expect("Cert="))), "the attack is none: {forwarded}");
+        let id = fresh_request_id();
+        let _ = case("/").request_id(&id).run(stage);
+        for received in stage.upstream.received_with_id(&id) {
+            assert_eq!(received.header("x-auth-subject").as_deref(), Some("mallory"));
+        }
+    };
+    let writes = |stage: &RunningStage| {
+        for leaf in [
+            Leaf::new().common_name("mallory").uri(&format!("https://x.test/;{forged}")),
+            Leaf::new().common_name("mallory").uri(&format!("https://x.test/,{forged}")),
+            Leaf::new().common_name("mallory").dns(&format!("x.test;{forged};x=")),
+        ] {
+            let hers = members.issue(leaf);
+            is_never_alice(stage, &|path| over(path, &hers));
+        }
+    };
+    // The only certificate there is the forged one.
+    let without = stage("SANITIZE_SET", json!({"subject": true, "dns": true, "uri": true}));
+    writes(&without);
+    assert_eq!(without.upstream.received().iter().filter(|received| received.path == "/").count(), 0);
+    // It stands first, for she wrote it herself; or last, in a name.
+    let appended = stage("APPEND_FORWARD", json!({"cert": true, "dns": true, "uri": true}));
+    writes(&appended);
+    let hers = members.client("mallory");
+    is_never_alice(&appended, &|path| over(path, &hers).header("x-forwarded-client-cert", &forged));
+    appended.check([
+        over("/", &hers).header("x-forwarded-client-cert", &forged).expect(200).upstream("x-auth-subject", "mallory"),
+        over("/", &alice).expect(200).upstream("x-auth-subject", "alice"),
+    ]);
 }
 
 /// Members of one authority and of another each have a server name, and a host, of their own. Mallory, whom the others' authority knows,

@@ -1,7 +1,7 @@
 //! How a request is read. A request that the filter reads in one way and the service behind in another is judged as
 //! the one and served as the other.
 
-use crate::house::{MALLORY, NAIVE, OPERATOR, UNWARY, arrives, both, callers, cgi, house, mallory, mallorys, route};
+use crate::house::{MALLORY, NAIVE, OPERATOR, UNWARY, arrives, both, callers, cgi, digest, house, mallory, mallorys, route};
 use portcullis_harness::{Case, PATIENCE, Received, Request, Stage, Upstream};
 use serde_json::{Value, json};
 
@@ -413,6 +413,72 @@ fn a_route_by_a_header_that_mallory_sends() {
     }
 }
 
+/// Alice is logged in by a cookie, and looks at mallory's page: it posts to the service in her name, opens a WebSocket and reads along; or,
+/// from a domain beside the service's, plants a cookie of the same name, and she is locked out.
+#[test]
+fn somebody_elses_cookie() {
+    const APP: &str = "https://app.test";
+    let sessions = json!({"callers": [{"id": "alice", "secrets": [{"sha256": digest("alices-session")}]}]});
+    let keys = json!({"callers": callers()});
+    let stage = Stage::new()
+        .config(json!({
+            "providers": {
+                "web": {"static_secret": sessions, "from": [{"cookie": "session", "origins": [APP]}]},
+                "api": {"static_secret": keys, "from": [{"header": "x-api-key"}]},
+            },
+            "rules": [{"match": {"path_prefix": "/either"}, "require": {"any": ["web", "api"]}}, {"require": "web"}],
+        }))
+        .bootstrap(|bootstrap| bootstrap.websockets().routes(json!([route("/bare", &[], &["portcullis", "guard"]), route("/", &[], &[])])))
+        .start();
+    let good = "session=alices-session";
+    let from = |method: &str, path: &str, origin: Option<&str>| {
+        let case = Case::method(method, path).header("cookie", good).named(format!("{method} {path} from {origin:?}"));
+        origin.map_or(case.clone(), |origin| case.header("origin", origin))
+    };
+    let mut cases = vec![
+        from("POST", "/bare", Some("https://mallory.test")).expect(200).upstream("cookie", good),
+        from("GET", "/", None).expect(200).upstream("x-auth-subject", "alice").upstream_absent("cookie"),
+        from("POST", "/", Some(APP)).expect(200).upstream("x-auth-subject", "alice"),
+    ];
+    for origin in [
+        None,
+        Some("https://mallory.test"),
+        Some("null"),
+        Some("http://app.test"),
+        Some("https://app.test.mallory.test"),
+        Some("https://app.test:444"),
+        Some("https://sub.app.test"),
+        Some("https://app.test https://mallory.test"),
+        Some("HTTPS://APP.TEST/"),
+    ] {
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            cases.push(from(method, "/", origin).expect(403).reason("origin_mismatch"));
+        }
+    }
+    cases.push(from("POST", "/", Some(APP)).header("origin", "https://mallory.test").named("two origins").not_upstream());
+    cases.push(from("POST", "/", None).header("referer", APP).named("a referer is none").expect(403).reason("origin_mismatch"));
+    stage.check(both(cases));
+    let socket = |path: &str, origin: Option<&str>| {
+        let request = Request::get(path).header("cookie", good);
+        stage.client().websocket(&origin.map_or(request.clone(), |origin| request.header("origin", origin)))
+    };
+    assert!(socket("/bare", Some("https://mallory.test")).is_ok(), "the attack is none");
+    assert!(socket("/", Some(APP)).is_ok());
+    for origin in [None, Some("https://mallory.test"), Some("null")] {
+        let refusal = socket("/", origin).err().unwrap_or_else(|| panic!("{origin:?} reads along"));
+        assert_eq!(refusal.expect("a response").status, 403, "{origin:?}");
+    }
+    // Planted cookies lock nobody out who has something else to show, and let nobody in.
+    let mut planted = Vec::new();
+    for cookie in ["session=junk", "session=", "session=junk; session=junk", "session=alices-session; session=junk", "session"] {
+        let case = Case::get("/either").header("cookie", cookie).named(cookie);
+        planted.push(case.clone().header("x-api-key", MALLORY).expect(200).upstream("x-auth-subject", "mallory").upstream_absent("cookie"));
+        planted.push(case.clone().not_upstream());
+        planted.push(case.header("x-api-key", "junk").not_upstream());
+    }
+    stage.check(both(planted));
+}
+
 /// `access%5Ftoken=`, `access.token=`, or the parameter twice: one that the filter takes out by its plain name alone goes
 /// on to the service, unverified, and the service reads it.
 #[test]
@@ -429,7 +495,8 @@ fn a_credential_in_the_query_by_another_name() {
             let whole = if index.is_none_or(|index| index.contains(']')) { plain.to_owned() } else { name.clone() };
             whole.replace([' ', '.', '['], "_")
         };
-        query.split('&').any(|parameter| name(parameter) == "access_token")
+        // And as Rack 2 and Perl's CGI split them.
+        query.split(['&', ';']).any(|parameter| name(parameter) == "access_token")
     };
     let spellings = [
         "access%5Ftoken",
@@ -448,6 +515,9 @@ fn a_credential_in_the_query_by_another_name() {
         "access[token",
         "access%5Btoken",
         "%20access_token",
+        "x=1;access_token",
+        ";access%5Ftoken",
+        "x;y=1;+access.token",
         "access_token",
     ];
     for spelling in spellings {
@@ -513,7 +583,7 @@ fn a_tunnel() {
 #[test]
 fn early_data_that_is_replayed() {
     let mut cases = Vec::new();
-    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+    for method in ["POST", "DELETE"] {
         let sends = |values: &[&str]| {
             let case = Case::method(method, "/pay").header("x-api-key", MALLORY).named(format!("{method} {values:?}"));
             values.iter().fold(case, |case, value| case.header("early-data", value))

@@ -196,11 +196,13 @@ fn a_token_for_another_audience() {
         ]);
     }
     // It has to be written out.
-    for (gone, says) in [("audiences", "providers.users.jwt.audiences"), ("issuers", "providers.users.jwt.issuers")] {
-        let mut users = provider(json!({}));
+    let mut users = provider(json!({}));
+    for gone in ["audiences", "issuers"] {
         users["jwt"].as_object_mut().expect("an object").remove(gone);
-        let failure = Stage::new().config(json!({"providers": {"users": users}})).try_start().err().expect("it is refused at load");
-        assert!(failure.to_string().contains(says), "{failure}");
+    }
+    let failure = Stage::new().config(json!({"providers": {"users": users}})).try_start().err().expect("it is refused at load").to_string();
+    for says in ["providers.users.jwt.audiences: ", "providers.users.jwt.issuers: "] {
+        assert!(failure.contains(says), "{failure}");
     }
 }
 
@@ -250,13 +252,16 @@ fn keys_that_come_over_plain_http() {
     let users = |settings: Value| {
         let mut keys = json!({"jwks_uri": "http://idp.test/.well-known/jwks.json", "cluster": "idp"});
         keys.as_object_mut().expect("an object").extend(settings.as_object().expect("an object").clone());
-        Stage::new().config(json!({"providers": {"users": provider(json!({"keys": keys}))}}))
+        provider(json!({"keys": keys}))
     };
-    for settings in [json!({}), json!({"insecure_http": false})] {
-        let failure = users(settings).try_start().err().expect("it is refused at load").to_string();
-        assert!(failure.contains("providers.users.jwt.keys") && failure.contains("insecure_http"), "{failure}");
-    }
-    users(json!({"insecure_http": true})).start();
+    let config = json!({
+        "providers": {"unsaid": users(json!({})), "denied": users(json!({"insecure_http": false})), "allowed": users(json!({"insecure_http": true}))},
+        "rules": [{"match": {"path": "/a"}, "require": "unsaid"}, {"match": {"path": "/b"}, "require": "denied"}, {"require": "allowed"}],
+    });
+    let failure = Stage::new().config(config).try_start().err().expect("it is refused at load").to_string();
+    let about =
+        |name: &str| failure.lines().any(|line| line.contains(&format!("providers.{name}.jwt.keys")) && line.contains("insecure_http"));
+    assert_eq!(["unsaid", "denied", "allowed"].map(about), [true, true, false], "{failure}");
 }
 
 /// Mallory registers at the issuer as `billing`, which is also what a partner is called: by the subject alone the service

@@ -92,10 +92,10 @@ fn lines_of_the_log() {
     for _ in 0..300 {
         let _ = connection.send(&Request::new("POST", "/reports")).expect("a response");
     }
-    let seconds = usize::try_from(begun.elapsed().as_secs()).expect("soon") + 2;
     stage.check([Case::get("/after-the-flood").host("admin.test").header("x-api-key", MALLORY).expect(401).reason("roles_absent")]);
     poll(PATIENCE, || rejections(stage).iter().any(|line| line.contains("/after-the-flood")).then_some(())).expect("it is not drowned");
     let lines = stage.envoy.log().lines_with("rejected reason=method_not_allowed").len() - before;
+    let seconds = usize::try_from(begun.elapsed().as_secs()).expect("soon") + 2;
     assert!((1..=11 * seconds).contains(&lines), "{lines} lines in {seconds} seconds");
 }
 

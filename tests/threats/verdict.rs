@@ -1,21 +1,28 @@
 //! The filter's place in Envoy. Envoy leaves a filter out in more ways than one, and other filters may write what this
 //! one writes; a caller who gets past it, or is let in by somebody else's word, has the service to herself.
 
-use crate::house::{BARE, MALLORY, callers, house, mallory, mallorys, off, route, told};
-use portcullis_harness::{Answer, Case, PATIENCE, Plugin, Request, RunningStage, Stage, poll};
+use crate::house::{BARE, MALLORY, OPERATOR, arrives, both, callers, cgi, house, mallory, mallorys, off, route, told};
+use portcullis_harness::{
+    Answer, Bootstrap, Case, Client, Connection, PATIENCE, PLAIN, Plugin, Request, RunningStage, Stage, guard, now, poll, to_yaml,
+};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// What the guard's refusals say of themselves.
 const GUARD: &str = "rbac_access_denied_matched_policy[none]";
 
-fn filter() -> Plugin {
-    Plugin::new(json!({
+fn policy() -> Value {
+    json!({
         "providers": {
             "partners": {"static_secret": {"callers": callers()}, "from": [{"header": "x-api-key"}], "upstream": {"credential": "keep"}},
         },
         "rules": [{"match": {"path_prefix": "/door"}, "allow": "anyone"}, {"require": "partners"}],
-    }))
+    })
+}
+
+fn filter() -> Plugin {
+    Plugin::new(policy())
 }
 
 /// Filters that fail, each on the paths of its own name; behind each the guard, but not below `/NAME/alone`.
@@ -124,7 +131,7 @@ fn somebody_elses_verdict() {
 fn the_next_request_of_the_connection(http2: bool) {
     let stage = meddled();
     let connect = || if http2 { stage.client().http2().connect() } else { stage.client().connect() }.expect("a connection");
-    let status = |connection: &mut portcullis_harness::Connection, request: &Request| connection.send(request).expect("a response").status;
+    let status = |connection: &mut Connection, request: &Request| connection.send(request).expect("a response").status;
     // A plugin may well declare its verdict for the connection.
     let mut leaking = connect();
     assert_eq!(status(&mut leaking, &Request::get("/without")), 403);
@@ -165,6 +172,62 @@ fn a_verdict_that_stays_through_a_redirect() {
         mallorys("/moved").named("the filter's doesn't").expect(403),
         mallorys("/moved").named("over HTTP/2").http2().expect(403),
     ]);
+}
+
+/// The filter as Envoy takes it from a file: alone (ECDS), or in a listener (LDS).
+fn by_ecds(plugin: &Plugin) -> String {
+    let mut filter = plugin.filter();
+    filter["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
+    to_yaml(&json!({"resources": [filter]}))
+}
+
+fn by_lds(plugin: Plugin) -> String {
+    let mut listener = Bootstrap::new().plugin(plugin).listener(PLAIN).expect("a listener");
+    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    listener["name"] = json!("dynamic");
+    to_yaml(&json!({"resources": [listener]}))
+}
+
+/// Mallory was found out, and her secret revoked; but she keeps a connection open, and on it everything is as it was, for as
+/// long as the old listener drains.
+#[test]
+fn a_connection_that_outlives_its_callers_rights() {
+    let revoked = || {
+        let mut policy = policy();
+        policy["revoked"] = json!({"subjects": ["partners/mallory"]});
+        Plugin::new(policy)
+    };
+    let stage = Stage::new()
+        .bootstrap(|bootstrap| {
+            let source = json!({"name": "portcullis", "config_discovery": {
+                "config_source": {"path_config_source": {"path": "{{directory}}/ecds.yaml"}},
+                "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+            }});
+            bootstrap.filter_before(source).edit(|value| {
+                value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": "{{directory}}/lds.yaml"}}});
+            })
+        })
+        .launch(|launch| launch.file("ecds.yaml", &by_ecds(&filter())).file("lds.yaml", &by_lds(filter().name("listeners"))))
+        .start();
+    let by_listener = Client::new(stage.envoy.listener("dynamic"));
+    let status = |connection: &mut Connection| connection.send(&mallory("/")).expect("a response").status;
+    let becomes = |what: &mut dyn FnMut() -> u16, expected: u16| poll(PATIENCE, || (what() == expected).then_some(()));
+    let (mut old, mut open, mut multiplexed) = (
+        by_listener.connect().expect("a connection"),
+        stage.client().connect().expect("a connection"),
+        stage.client().http2().connect().expect("a connection"),
+    );
+    assert_eq!([status(&mut old), status(&mut open), status(&mut multiplexed)], [200; 3]);
+    // By LDS: who comes anew is refused, and mallory is not.
+    stage.envoy.replace_file("lds.yaml", &by_lds(revoked().name("listeners")));
+    assert!(becomes(&mut || by_listener.send(&mallory("/")).status, 401).is_some());
+    assert_eq!(status(&mut old), 200, "the attack is none");
+    // By ECDS: the next request of each connection is judged by what holds then.
+    stage.envoy.replace_file("ecds.yaml", &by_ecds(&revoked()));
+    assert!(becomes(&mut || stage.send(&mallory("/")).status, 401).is_some());
+    assert_eq!([status(&mut open), status(&mut multiplexed)], [401; 2]);
+    let operator = Request::get("/").header("x-api-key", OPERATOR);
+    assert_eq!(open.send(&operator).expect("the connection is as it was").status, 200);
 }
 
 /// The service can be made to redirect (`?next=/admin`), and Envoy follows by itself: mallory is judged for where she
@@ -221,4 +284,72 @@ fn a_neighbour_that_dies() {
         (stage.send(&Request::get("/").header("x-api-key", MALLORY)).status == 200).then_some(())
     });
     assert!(recovered.is_some() && strangers.iter().all(|status| matches!(status, 401 | 503)), "{strangers:?}");
+}
+
+/// A time from now, as configurations have it.
+fn time(offset: i64) -> String {
+    let since = Duration::from_secs(u64::try_from(now(offset)).expect("a time after 1970"));
+    der::DateTime::from_unix_duration(since).expect("a time before 10000").to_string()
+}
+
+/// Observe mode was for a day, years ago, and nobody has switched it off. Or it is on, and mallory, of whom the filter knows nothing, comes
+/// with the marks of those whom it knows: the secret that it gives the service, and their names.
+/// (When its time is up: `tests/fake_host/clock.rs`.)
+#[test]
+fn observing_for_ever() {
+    const GUARD_OF_A_ROLL_OUT: &str = "/roll-out";
+    let configured = |mode: Value| {
+        let mut policy = policy();
+        policy["mode"] = mode;
+        policy["upstream"] =
+            json!({"headers": {"x-auth-subject": {"identity": "subject"}, "x-vouched": {"secret": {"env": "VOUCHED", "as": "text"}}}});
+        policy
+    };
+    // It has to end, at a time that is written down.
+    let endless = [json!("observe"), json!({"observe": {}}), json!({"observe": {"until": "never"}}), json!({"observe": {"until": null}})];
+    let mut rules = configured(json!("enforce"));
+    rules["rules"] = endless.iter().map(|mode| json!({"match": {"path": "/"}, "require": "partners", "mode": mode})).collect();
+    let failure = Stage::new().config(rules).env("VOUCHED", "for").try_start().err().expect("it is refused at load").to_string();
+    for (rule, mode) in endless.iter().enumerate() {
+        assert!(failure.contains(&format!("rules[{rule}].mode")), "{mode}: {failure}");
+    }
+    let mut lax = guard("observe");
+    lax["name"] = json!("lax");
+    let stage = |until: &str| {
+        Stage::new()
+            .config(configured(json!({"observe": {"until": until}})))
+            .env("VOUCHED", "for")
+            .bootstrap(|bootstrap| {
+                bootstrap
+                    .trailers()
+                    .filter_after(off(lax.clone()))
+                    .routes(json!([route(GUARD_OF_A_ROLL_OUT, &["lax"], &["guard"]), route("/", &[], &[])]))
+            })
+            .start()
+    };
+    let observing = stage(&time(3600));
+    let marks = |path: &str| {
+        let request = Request::post(path, "x").header("x-auth-subject", "operator").header("x_vouched", "for").header("x-vouched", "for");
+        request.trailer("x-auth-subject", "operator")
+    };
+    for http2 in [false, true] {
+        let received = arrives(&observing, marks(GUARD_OF_A_ROLL_OUT), http2).expect("it is only observed");
+        let seen = cgi(&received);
+        assert!(!seen.keys().any(|name| name == "HTTP_X_AUTH_SUBJECT" || name == "HTTP_X_VOUCHED"), "{seen:?}");
+        let known = mallory(GUARD_OF_A_ROLL_OUT).header("x-vouched", "nobody");
+        assert!(arrives(&observing, known, http2).is_none(), "the guard of a roll-out alone admits what is only observed");
+        let known = arrives(&observing, mallory("/").header("x-vouched", "nobody"), http2).expect("she is known");
+        assert_eq!((known.header("x-vouched").as_deref(), known.header("x-auth-subject").as_deref()), (Some("for"), Some("mallory")));
+    }
+    // The guard as it is shipped admits nothing that was not allowed.
+    observing.check(both([
+        Case::get("/").named("observed, and guarded").expect(403).reason("credential_missing").access("verdict", "observe"),
+        mallorys("/").expect(200).access("verdict", "allow"),
+    ]));
+    assert_eq!(observing.envoy.stat("wasmcustom.portcullis.portcullis.observing"), Some(1));
+    let ended = stage(&time(-1));
+    ended.check(both([
+        Case::get(GUARD_OF_A_ROLL_OUT).named("its time is up").expect(401).reason("credential_missing").access("verdict", Value::Null),
+        Case::new(marks(GUARD_OF_A_ROLL_OUT)).named("likewise").expect(401).reason("credential_missing"),
+    ]));
 }

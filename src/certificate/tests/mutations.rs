@@ -1,7 +1,7 @@
 //! Random damage: never a panic, and nothing accepted that x509-cert refuses for a reason.
 
 use super::super::sample::{ROLES, Sample, alt_names, rdn, roles, sequence, tlv, utf8};
-use super::super::{Certificate, ExtensionId, from_pem};
+use super::super::{Certificate, ExtensionId, from_forwarded, from_header, from_pem};
 use crate::time::UnixTime;
 
 /// xorshift64*: no need of a crate for this.
@@ -81,4 +81,36 @@ fn damaged_pem_never_panics() {
             let _ = from_pem(&text);
         }
     }
+}
+
+#[test]
+fn damaged_headers_never_panic_and_nobody_elses_certificate_comes_of_them() {
+    let mut random = Random(7);
+    let certificate = from_pem(Sample::default().pem().as_bytes()).unwrap();
+    let (escaped, digest) = (certificate.percent_encoded_pem(), certificate.fingerprint());
+    let other = Sample { serial: tlv(2, &[7]), ..Sample::default() };
+    let other = from_pem(other.pem().as_bytes()).unwrap().percent_encoded_pem();
+    let forwarded = format!("By=x;Cert=\"{other}\",Hash={digest};Cert=\"{escaped}\";Subject=\"CN=\\\"a\\\"\";URI=urn:a;Cert=\"{other}\"");
+    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, certificate.der());
+    let mut found = 0_u32;
+    for round in 0..5_000 {
+        for text in [format!(":{base64}:"), base64.clone(), escaped.clone()] {
+            let mut text = text.into_bytes();
+            random.damage(&mut text);
+            let _ = from_header(&text);
+        }
+        let mut text = forwarded.clone().into_bytes();
+        random.damage(&mut text);
+        // Down to nothing.
+        text.truncate(random.below(text.len() * 2).min(text.len()));
+        match from_forwarded(&text, digest.as_bytes()) {
+            Ok(Some(own)) => {
+                assert_eq!(own.der(), certificate.der(), "{round}: {}", text.escape_ascii());
+                found += 1;
+            }
+            Ok(None) => {}
+            Err(error) => panic!("{round}: {error}"),
+        }
+    }
+    assert!(found > 500, "{found}");
 }

@@ -8,7 +8,7 @@ use super::{DIGEST, OTHER_DIGEST, base, env, load, loaded, with};
 use crate::authenticator::jwt::{CallerBy, Keys};
 use crate::authenticator::{CertificateSource, Handshake, MemberAttribute, MemberRoles, MemberSubject, ServerName, VerifiedBy};
 use crate::constant::Constant;
-use crate::credential::Place;
+use crate::credential::{Origins, Place};
 use crate::keys::Alg;
 use crate::policy::{Action, Body, Challenge, HostPattern, Kind, Operand, PathMatch, Policy, Requirement, Source, Test};
 use crate::reason::Reason;
@@ -24,7 +24,7 @@ fn example() -> Value {
                         {"id": "2027q1", "sha256": {"env": "DIGEST"}, "not_before": "2027-01-01T00:00:00Z"},
                     ],
                 }]},
-                "from": [{"header": "X-Api-Key"}, {"query": "access_token"}],
+                "from": [{"header": "X-Api-Key"}, {"query": "access_token"}, {"cookie": "session", "origins": ["https://app.example"]}],
             },
             "cognito": {"jwt": {
                 "keys": {
@@ -126,7 +126,9 @@ fn the_documented_example_loads() {
     assert!(matches!(&members.identity.attributes[..], [(name, MemberAttribute::Utf8(_))] if **name == *"member"));
 
     let Kind::StaticSecret { from, .. } = &policy.providers[2].kind else { panic!() };
-    assert_eq!(*from, [Place::Header { name: "x-api-key".into(), scheme: None }, Place::Query("access_token".into())]);
+    let origins = Origins::These(vec!["https://app.example".into()]);
+    let session = Place::Cookie { name: "session".into(), origins };
+    assert_eq!(*from, [Place::Header { name: "x-api-key".into(), scheme: None }, Place::Query("access_token".into()), session]);
 
     assert_eq!(policy.reject.status, [(Reason::TokenExpired, 403)]);
     assert_eq!((policy.reject.body, policy.reject.challenge), (Body::Problem, Some(Challenge::Bearer)));

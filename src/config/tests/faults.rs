@@ -67,7 +67,6 @@ fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
         ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),
         ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
         ("/providers/tokens/jwt/formats", json!(["jws", "cyphernode-2021"]), "providers.tokens.jwt.formats[1]: "),
-        ("/providers/tokens/from", json!([{"cookie": "session"}]), "providers.tokens.from[0].cookie: "),
         ("/providers/shoppers", json!({"remote": {"credential": "basic"}}), "providers.shoppers.remote: "),
     ];
     for (pointer, value, at) in cases {
@@ -123,7 +122,7 @@ pub(super) fn one_of_everything() -> Value {
         "/providers/callers",
         json!({"static_secret": {"callers": [{
         "id": "a", "roles": ["r"], "secrets": [{"id": "1", "sha256": OTHER_DIGEST, "not_before": "2026-01-01T00:00:00Z", "not_after": "2027-01-01T00:00:00Z"}],
-    }]}, "from": [{"header": "x-key"}, {"query": "key"}], "upstream": {"credential": "keep", "remove": ["x-a*"], "headers": {"x-b": {"value": "b"}}}}),
+    }]}, "from": [{"header": "x-key"}, {"query": "key"}, {"cookie": "key", "origins": ["https://app.example", "http://localhost:3000"]}], "upstream": {"credential": "keep", "remove": ["x-a*"], "headers": {"x-b": {"value": "b"}}}}),
     );
     let config = with(
         config,

@@ -81,6 +81,20 @@ fn places() {
             ("", json!([]), "from: empty"),
             ("", json!([{}]), "from[0]: write exactly one of header, query"),
             ("", json!([{"header": "a", "query": "b"}]), "from[0]: write exactly one of"),
+            ("", json!([{"cookie": "a", "origins": "any", "query": "b"}]), "from[0]: write exactly one of"),
+            ("", json!([{"cookie": "s"}]), "from[0].origins: missing; browsers send cookies with what pages of other sites ask for"),
+            ("", json!([{"cookie": "s", "origins": []}]), "from[0].origins: a list of names is wanted, or the word any by itself"),
+            ("", json!([{"cookie": "s", "origins": ["any"]}]), "from[0].origins: a list of names is wanted, or the word any by itself"),
+            ("", json!([{"cookie": "s t", "origins": "any"}]), "from[0].cookie: not a cookie's name"),
+            ("", json!([{"cookie": "s=", "origins": "any"}]), "from[0].cookie: not a cookie's name"),
+            ("", json!([{"cookie": "s", "scheme": "Bearer", "origins": "any"}]), "from[0].scheme: a scheme goes with a header"),
+            ("", json!([{"header": "a", "origins": "any"}]), "from[0].origins: goes with a cookie"),
+            ("", json!([{"query": "a", "origins": ["https://a.example"]}]), "from[0].origins: goes with a cookie"),
+            (
+                "",
+                json!([{"cookie": "s", "origins": "any"}, {"cookie": "s", "origins": ["https://a.example"]}]),
+                "from[1]: this place stands here twice",
+            ),
             ("", json!([{"query": "b", "scheme": "Bearer"}]), "from[0].scheme: a scheme goes with a header"),
             ("", json!([{"header": "a", "scheme": "Bearer "}]), "from[0].scheme: not an authentication scheme"),
             ("", json!([{"header": ":path"}]), "from[0].header: a pseudo-header"),
@@ -94,6 +108,48 @@ fn places() {
             ("", json!({"header": "a"}), "from: an object, where a list is wanted"),
         ],
     );
+    let from = |origin: &str| with(base(), "/providers/secrets/from", json!([{"cookie": "s", "origins": ["https://a.example", origin]}]));
+    for good in [
+        "http://localhost",
+        "http://localhost:3000",
+        "https://[2001:db8::1]:8443",
+        "https://xn--caf-dma.example",
+        "chrome-extension://abcdef",
+        "http://a.example:443",
+    ] {
+        loaded(&from(good));
+    }
+    for bad in [
+        "*",
+        "null",
+        "app.example",
+        "https://",
+        "https:///",
+        "https://app.example/",
+        "https://app.example/path",
+        "https://app.example?x",
+        "https://*.example",
+        "https://App.example",
+        "HTTPS://app.example",
+        "https://app.example:443",
+        "http://app.example:80",
+        "https://app.example:",
+        "https://app.example:0",
+        "https://app.example:08443",
+        "https://app.example:65536",
+        "https://app.example:+80",
+        "https://user@app.example",
+        "https://caf\u{e9}.example",
+        "https://[::1",
+        "https://[]",
+        "https://::1",
+        "://a.example",
+    ] {
+        assert_faults(&from(bad), &["providers.secrets.from[0].origins[1]: not an origin as browsers write it"]);
+    }
+    let hidden = with(base(), "/providers/secrets/from", json!([{"cookie": "s", "origins": "any"}, {"header": "a"}]));
+    let (_, warnings) = super::try_load(&hidden).unwrap();
+    assert!(matches!(&warnings[..], [only] if only.to_string().starts_with("providers.secrets.from[1]: behind a cookie")), "{warnings:?}");
     assert_faults(
         &with(base(), "/providers/members/from", json!([{"header": "a"}])),
         &["providers.members.from: a client certificate comes with the connection"],

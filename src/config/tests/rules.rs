@@ -213,6 +213,16 @@ fn every_credential_is_one_providers() {
     ] {
         assert_faults(&clashing, clash);
     }
+    let cookie = |origins: Value| json!([{"cookie": "s", "origins": origins}]);
+    let with_place = |mut provider: Value, from: Value| {
+        provider["from"] = from;
+        provider
+    };
+    let in_cookie = |issuer: &str, origins: &str| with_place(tokens(json!(issuer)), cookie(json!(origins)));
+    assert_faults(&both(secret(DIGEST, cookie(json!("any"))), secret(OTHER_DIGEST, cookie(json!("any")))), clash);
+    assert_faults(&both(in_cookie("x", "https://a.example"), in_cookie("y", "https://b.example")), clash);
+    loaded(&both(in_cookie("x", "https://a.example"), in_cookie("y", "https://a.example")));
+    loaded(&both(in_cookie("x", "any"), secret(DIGEST, bearer.clone())));
     for clear in [
         both(secret(DIGEST, bearer.clone()), secret(OTHER_DIGEST, basic)),
         both(tokens(json!("x")), tokens(json!("y"))),

@@ -10,8 +10,8 @@
 //! | `declare readonly` or `declare mutable`, and `request` or `connection` if need be | declares the verdict, with this span |
 //! | `verdict VALUE` | sets the verdict; the status of that goes upstream as `x-broken-status` |
 //! | `set NAME VALUE`, `add NAME VALUE`, `remove NAME` | changes the request's headers |
-//! | `share NAME HEX` | puts these bytes into the shared data of its `vm_id`, when it is configured |
 //! | `read NAME` | reads a header as text, as most plugins do: the SDK panics where it isn't UTF-8 |
+//! | `share NAME HEX` | puts these bytes into the shared data of its `vm_id`, when it is configured; after `when`, at such a request |
 //! | `trap` | panics |
 #![cfg(target_os = "wasi")]
 #![allow(unsafe_code, reason = "the SDK's set_property panics on any status but Ok")]
@@ -46,10 +46,8 @@ impl RootContext for Root {
                 ["panic-on-workers"] if is_worker() => panic!("told to panic on workers"),
                 ["declare", access, span @ ..] => declare(*access == "readonly", span),
                 ["share", name, hex] => {
-                    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
-                    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
                     // Once: the other VMs' turn comes when the filter has long been at work.
-                    let _ = hostcalls::set_shared_data(name, Some(&bytes), Some(u32::MAX));
+                    let _ = hostcalls::set_shared_data(name, Some(&bytes(hex)), Some(u32::MAX));
                 }
                 _ => {}
             }
@@ -94,6 +92,9 @@ impl HttpContext for Http {
                 ["add", name, value] => hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value).expect("a header"),
                 ["remove", name] => hostcalls::set_map_value(MapType::HttpRequestHeaders, name, None).expect("a header"),
                 ["read", name] => drop(hostcalls::get_map_value(MapType::HttpRequestHeaders, name)),
+                ["share", name, hex] if order.starts_with("when ") => {
+                    hostcalls::set_shared_data(name, Some(&bytes(hex)), None).expect("shared data");
+                }
                 ["trap"] => panic!("told to panic"),
                 _ => {}
             }
@@ -104,6 +105,11 @@ impl HttpContext for Http {
 
 fn has_header(name: &str) -> bool {
     hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).is_ok_and(|value| value.is_some())
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
+    (0..hex.len()).step_by(2).map(byte).collect()
 }
 
 /// Envoy configures a canary, the main thread's VM, and then the workers', which share this data.

@@ -7,6 +7,7 @@ use crate::runtime::block_on;
 use crate::tls::Tls;
 use crate::websocket::WebSocket;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use h2::client::SendRequest;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use rustls::HandshakeKind;
@@ -161,6 +162,23 @@ impl Connection {
         }
     }
 
+    /// Sends requests at once, each as a stream of its own, and waits for all the responses, in the requests' order.
+    ///
+    /// # Errors
+    /// Whatever stands in the way of one of them. HTTP/2 only.
+    pub fn send_together(&mut self, requests: &[Request]) -> Result<Vec<Response>, ClientError> {
+        match &mut self.over {
+            Over::Http1(_) => Err(ClientError::Unsendable("several requests at once".into())),
+            Over::Http2 { sender, .. } => {
+                let streams = requests.iter().map(|request| {
+                    let mut sender = sender.clone();
+                    async move { send_http2(&mut sender, request).await }
+                });
+                block_on(within(self.patience, try_join_all(streams)))
+            }
+        }
+    }
+
     /// Sends a request and waits only for the response's headers; [`Connection::read`] gives what follows.
     ///
     /// # Errors
@@ -264,7 +282,12 @@ fn http2_head(request: &Request) -> Result<http::Request<()>, ClientError> {
         .uri(uri)
         .body(())
         .map_err(|error| unsendable(&error))?;
-    *head.headers_mut() = header_map(&request.headers)?;
+    // A pseudo-header of extended CONNECT (RFC 8441); the server must have allowed it by then.
+    let (protocols, headers): (Vec<_>, Vec<_>) = request.headers.iter().cloned().partition(|(name, _)| name == b":protocol");
+    if let Some((_, protocol)) = protocols.first() {
+        head.extensions_mut().insert(h2::ext::Protocol::from(&*String::from_utf8_lossy(protocol)));
+    }
+    *head.headers_mut() = header_map(&headers)?;
     Ok(head)
 }
 

@@ -1,6 +1,6 @@
 //! The shipped configurations, as they are shipped, with the module under test.
 
-use portcullis_harness::{Client, Envoy, Example, Launch, Request, Upstream, portcullis_wasm};
+use portcullis_harness::{Client, DIRECTORY, Envoy, Example, Launch, PATIENCE, Request, Upstream, poll, portcullis_wasm};
 use std::process::Command;
 
 #[test]
@@ -64,28 +64,77 @@ fn at_the_end_of_the_roll_out_it_enforces() {
     assert_eq!(upstream.last().header("authorization"), None);
 }
 
+#[test]
+fn a_policy_by_ecds_is_replaced_as_its_comments_say() {
+    let upstream = Upstream::start();
+    let policy = policy();
+    let envoy = with_secrets(listening(Example::load("envoy/policy-by-ecds.yaml"), &upstream).replace("/etc/envoy", DIRECTORY).launch())
+        .file("policy.yaml", policy.text())
+        .start();
+    let stat = |name: &str| envoy.stat(&format!("extension_config_discovery.http_filter.portcullis.{name}"));
+    let client = Client::new(envoy.listener("http"));
+    let mut connection = client.connect().expect("a connection");
+    let mut call = |secret: &str| connection.send(&Request::get("/").bearer(secret)).expect("the connection stays open").status;
+    assert_eq!((call(BILLING), call(AUDIT), call("unknown"), stat("update_success")), (200, 200, 401, Some(1)));
+    // A caller is revoked by the removal of one line.
+    let is_audits = |line: &&str| !line.contains("{id: audit");
+    let revoked: String = policy.text().split_inclusive('\n').filter(is_audits).collect();
+    envoy.replace_file("policy.yaml", &revoked.replace("version_info: \"1\"", "version_info: \"2\""));
+    poll(PATIENCE, || (call(AUDIT) == 401).then_some(())).expect("audit is revoked");
+    assert_eq!((call(BILLING), stat("update_success"), stat("config_fail")), (200, Some(2), Some(0)));
+    assert!(envoy.admin("/config_dump?resource=ecds_filters").contains("\"version_info\": \"2\""));
+    // What has faults is refused, by the plugin or by Envoy, and changes nothing.
+    envoy.replace_file("policy.yaml", &policy.text().replace("roles: reader}", "scopes: reader}"));
+    poll(PATIENCE, || (stat("config_fail") == Some(1)).then_some(())).expect("the plugin refuses it");
+    envoy.wait_for_log("configuration: rules[1].require.scopes: ");
+    envoy.replace_file("policy.yaml", &policy.text().replace("rules:", "rules: ["));
+    poll(PATIENCE, || (stat("config_fail") == Some(2)).then_some(())).expect("Envoy refuses it");
+    envoy.wait_for_log("Filesystem config update failure");
+    assert_eq!((call(BILLING), call(AUDIT), stat("update_success")), (200, 401, Some(2)));
+    envoy.replace_file("policy.yaml", policy.text());
+    poll(PATIENCE, || (call(AUDIT) == 200).then_some(())).expect("audit is back");
+    assert_eq!(stat("update_success"), Some(3));
+}
+
+#[test]
+fn without_a_first_policy_nobody_passes() {
+    let upstream = Upstream::start();
+    let envoy = with_secrets(listening(Example::load("envoy/policy-by-ecds.yaml"), &upstream).replace("/etc/envoy", DIRECTORY).launch())
+        .file("policy.yaml", policy().replace("rules:", "rule:").text())
+        .start();
+    let answer = Client::new(envoy.listener("http")).send(&Request::get("/healthz").bearer(BILLING));
+    assert_eq!((answer.status, upstream.count()), (500, 0));
+}
+
+const MODULE: &str = "/etc/envoy/portcullis.wasm";
 const BILLING: &str = "billing-secret-for-tests-only";
 const AUDIT: &str = "audit-secret-for-tests-only";
 
 fn rate_limit(upstream: &Upstream) -> Envoy {
-    let example = Example::load("envoy/rate-limit.yaml");
-    let audit = "48d96535e9f2ea540251e281af3b1931a28d2378b7ed7dfee62595f6ee640853";
-    launch(example, upstream).env("PARTNERS_AUDIT_SHA256", audit).start()
+    start(Example::load("envoy/rate-limit.yaml"), upstream)
 }
 
 fn start(example: Example, upstream: &Upstream) -> Envoy {
-    launch(example, upstream).start()
+    with_secrets(listening(example, upstream).replace(MODULE, &portcullis_wasm().to_string_lossy()).launch()).start()
+}
+
+/// The file that the listener's configuration has Envoy watch.
+fn policy() -> Example {
+    Example::load("envoy/policy.yaml").replace(MODULE, &portcullis_wasm().to_string_lossy())
 }
 
 /// With what differs between an operator's machine and this one.
-fn launch(example: Example, upstream: &Upstream) -> Launch {
+fn listening(example: Example, upstream: &Upstream) -> Example {
     example
         .port(9901, 0)
         .port(10000, 0)
         .port(8080, upstream.address().port())
         .replace("address: 0.0.0.0", "address: 127.0.0.1")
         .replace("/dev/stdout", "{{directory}}/access.log")
-        .replace("/etc/envoy/portcullis.wasm", &portcullis_wasm().to_string_lossy())
-        .launch()
+}
+
+fn with_secrets(launch: Launch) -> Launch {
+    launch
         .env("PARTNERS_BILLING_SHA256", "6823a6d653dcdcd846b4b034f53298e511a1962e13bf1d6f2b8e052bb8ed3a06")
+        .env("PARTNERS_AUDIT_SHA256", "48d96535e9f2ea540251e281af3b1931a28d2378b7ed7dfee62595f6ee640853")
 }
