@@ -149,6 +149,12 @@ impl Certificate {
         twin::twin(&self.der).map(|der| Sha256::digest(der).into())
     }
 
+    /// [`Self::twin_digest`] in lower-case hex.
+    #[must_use]
+    pub fn twin_fingerprint(&self) -> Option<String> {
+        twin::twin(&self.der).map(|der| fingerprint(&der))
+    }
+
     /// [`Self::digest`] in lower-case hex, as Envoy prints it.
     #[must_use]
     pub fn fingerprint(&self) -> String {

@@ -111,18 +111,21 @@ fn what_is_revoked_is_refused_and_nothing_else() {
                     {"id": "audit", "secrets": [{"sha256": digest("of-audit")}]},
                 ]}, "from": [{"header": "x-api-key"}]},
                 "members": {"client_certificate": {"server_name": "any"}},
+                "hashes": {"client_certificate": {"server_name": "any", "identity": {"subject": {"fingerprint": "sha256"}}}},
             },
             "rules": [
                 {"match": {"path": "/users"}, "require": "users"},
                 {"match": {"path": "/engine"}, "require": "engine"},
                 {"match": {"path": "/partners"}, "require": "partners"},
                 {"match": {"path": "/members"}, "require": "members"},
+                {"match": {"path": "/hashes"}, "require": "hashes"},
                 {"match": {"path": "/any"}, "require": {"any": ["partners", "users", "members"]}},
                 {"match": {"path": "/optional"}, "require": {"provider": "users", "optional": true}},
                 {"match": {"path": "/open"}, "allow": "anyone"},
             ],
             "revoked": {
-                "subjects": ["users/mallory", "engine/002", "partners/billing", "partners/a/b", "members/mallory", "members/alice/x"],
+                "subjects": ["users/mallory", "engine/002", "partners/billing", "partners/a/b", "members/mallory", "members/alice/x",
+                    format!("hashes/{}", mallory.fingerprint())],
                 "jti": ["t-revoked", "7"],
                 "kids": ["stolen", "ghost"],
                 "certificate_sha256": [with_colons(&both.fingerprint())],
@@ -187,6 +190,13 @@ fn what_is_revoked_is_refused_and_nothing_else() {
         Case::get("/members").tls(&tls(&with_the_other_signature(&alice))).expect(200).upstream("x-auth-subject", "alice"),
         revoked(Case::get("/members").tls(&tls(&with_the_other_signature(&both))), "members", json!("both"))
             .named("under another hash, which its holder chose"),
+        Case::get("/hashes").tls(&tls(&alice)).expect(200).upstream("x-auth-subject", &alice.fingerprint()),
+        revoked(Case::get("/hashes").tls(&tls(&mallory)), "hashes", json!(mallory.fingerprint())),
+        revoked(
+            Case::get("/hashes").tls(&tls(&with_the_other_signature(&mallory))),
+            "hashes",
+            json!(with_the_other_signature(&mallory).fingerprint()),
+        ),
         // It is a bad credential: nothing beside it makes it good, and none would have been better.
         revoked(
             Case::get("/any").header("x-api-key", "of-billing").bearer(&Tokens::by(&tokens.named, json!({}))),
@@ -201,7 +211,7 @@ fn what_is_revoked_is_refused_and_nothing_else() {
     ]);
     let said = ["by-subject", "by-jti", "by-kid", "by-certificate"].map(|id| detail(&stage, id));
     assert_eq!(said, ["the subject is revoked", "the jti is revoked", "the kid is revoked", "the certificate is revoked"]);
-    assert_eq!(stage.envoy.stat("wasmcustom.portcullis.portcullis.rejected.revoked"), Some(14));
+    assert_eq!(stage.envoy.stat("wasmcustom.portcullis.portcullis.rejected.revoked"), Some(16));
 }
 
 /// A key without a `kid` is revoked by what the log calls it.

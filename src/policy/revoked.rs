@@ -65,8 +65,13 @@ impl Revoked {
     }
 
     fn has_subject(&self, identity: &Identity) -> bool {
-        let listed = |subject: &String| has(&self.subjects, &[identity.provider.as_bytes(), b"/", subject.as_bytes()].concat());
-        !self.subjects.is_empty() && identity.subject.as_ref().is_some_and(listed)
+        let listed = |subject: &str| has(&self.subjects, &[identity.provider.as_bytes(), b"/", subject.as_bytes()].concat());
+        let Some(subject) = identity.subject.as_deref().filter(|_| !self.subjects.is_empty()) else {
+            return false;
+        };
+        // Who goes by a certificate's hash has two of them.
+        let by_hash = identity.certificate.as_ref().filter(|certificate| certificate.fingerprint() == subject);
+        listed(subject) || by_hash.and_then(|certificate| certificate.twin_fingerprint()).is_some_and(|twin| listed(&twin))
     }
 
     fn has_jti(&self, identity: &Identity) -> bool {
