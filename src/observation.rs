@@ -1,29 +1,8 @@
 //! Observe mode: what would have been refused goes upstream, unverified and unannotated, and whoever sent it misses nothing.
 
-use crate::decision::{Asked, Decision, Edits, Pass, Rejection};
-use crate::policy::{Policy, Removal};
+use crate::decision::{Asked, Decision, Edits, Observation, Pass};
+use crate::policy::{Policy, Removal, is_same_name};
 use crate::refusal::Refusal;
-
-/// The leave to go upstream although enforcing would have refused. It carries no identity, and it is no [`Pass`]: its verdict is another.
-#[derive(Debug)]
-pub struct Observation {
-    rejection: Rejection,
-    edits: Edits,
-}
-
-impl Observation {
-    /// What would have become of the request.
-    #[must_use]
-    pub const fn rejection(&self) -> &Rejection {
-        &self.rejection
-    }
-
-    /// What to change on the request: nothing but removals.
-    #[must_use]
-    pub const fn edits(&self) -> &Edits {
-        &self.edits
-    }
-}
 
 /// What becomes of a request over which `enforce` would decide. It never waits, for that is something that a client could miss.
 pub(crate) fn decide(policy: &Policy, enforce: &dyn Fn(&Asked) -> Decision) -> Decision {
@@ -52,6 +31,8 @@ const fn can_be_observed(refusal: &Refusal) -> bool {
 
 /// The edits but those that a client could miss: credentials stay as they were sent.
 fn spare(removal: &Removal, edits: &Edits) -> Edits {
-    let remove = edits.remove.iter().filter(|name| !removal.spares(name)).cloned().collect();
+    // A credential's header that is set stands there once, in one spelling.
+    let is_set = |name: &[u8]| edits.set.iter().any(|(set, _)| is_same_name(set.as_bytes(), name));
+    let remove = edits.remove.iter().filter(|name| is_set(name) || !removal.spares(name)).cloned().collect();
     Edits { remove, set: edits.set.clone(), ..Edits::default() }
 }

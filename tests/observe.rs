@@ -84,6 +84,32 @@ fn token(subject: &str) -> String {
     mint(&Key::secret(Algorithm::HS256, KEY), json!({"sub": subject, "exp": now(600)}))
 }
 
+/// A secret of the upstream's own in a header that also is a credential's: it stands there alone.
+#[test]
+fn what_is_set_stands_there_once() {
+    let mut configuration = with(configuration(), "/mode", observe(&until(3600)));
+    configuration["upstream"]["headers"]["x-api-key"] = json!({"secret": {"hex": "73656372657421"}});
+    roll_out(configuration).start().check(on_both(vec![
+        Case::get("/users")
+            .bearer(&token("alice"))
+            .header("x_api_key", "mine")
+            .header("x.api-key", "mine")
+            .expect(200)
+            .access("verdict", "allow")
+            .upstream("x-api-key", "secret!")
+            .upstream_absent("x_api_key")
+            .upstream_absent("x.api-key"),
+        // Nothing is set beside what would be refused.
+        Case::get("/users")
+            .header("x_api_key", "mine")
+            .header("x-api-key", "mine")
+            .expect(200)
+            .access("verdict", "observe")
+            .upstream("x-api-key", "mine")
+            .upstream("x_api_key", "mine"),
+    ]));
+}
+
 /// What clients say of themselves, and of what they know.
 fn pretending(case: Case) -> Case {
     let names = [

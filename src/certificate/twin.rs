@@ -11,7 +11,7 @@ const ORDERS: [&[u8]; 4] = [
     b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x16\xA2\xE0\xB8\xF0\x3E\x13\xDD\x29\x45\x5C\x5C\x2A\x3D",
     b"\xFF\xFF\xFF\xFF\x00\x00\x00\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xBC\xE6\xFA\xAD\xA7\x17\x9E\x84\xF3\xB9\xCA\xC2\xFC\x63\x25\x51",
     b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xC7\x63\x4D\x81\xF4\x37\x2D\xDF\x58\x1A\x0D\xB2\x48\xB0\xA7\x7A\xEC\xEC\x19\x6A\xCC\xC5\x29\x73",
-    b"\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFA\x51\x86\x87\x83\xBF\x2F\x96\x6B\x7F\xCC\x01\x48\xF7\x09\xA5\xD0\x3B\xB5\xC9\xB8\x89\x9C\x47\xAE\xBB\x6F\xB7\x1E\x91\x38\x64\x09",
+    b"\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFA\x51\x86\x87\x83\xBF\x2F\x96\x6B\x7F\xCC\x01\x48\xF7\x09\xA5\xD0\x3B\xB5\xC9\xB8\x89\x9C\x47\xAE\xBB\x6F\xB7\x1E\x91\x38\x64\x09",
 ];
 
 /// The same certificate with the other signature; `None`: it has only one.
@@ -62,4 +62,49 @@ fn difference(large: &[u8], small: &[u8]) -> Vec<u8> {
         .collect();
     octets.reverse();
     octets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::sample::{Sample, sequence, tlv};
+
+    fn integer(number: &[u8]) -> Vec<u8> {
+        let sign: &[u8] = if number[0] >= 0x80 { &[0] } else { &[] };
+        tlv(2, &[sign, number].concat())
+    }
+
+    fn signed(signature: &[u8]) -> Vec<u8> {
+        Sample { signature: tlv(3, &[&[0], signature].concat()), ..Sample::default() }.der()
+    }
+
+    #[test]
+    fn every_curve_has_two() {
+        for order in ORDERS {
+            let most = difference(order, &[1]);
+            let pair = |s: &[u8]| signed(&sequence(&[integer(&most), integer(s)]));
+            assert_eq!(twin(&pair(&[1])), Some(pair(&most)));
+            assert_eq!(twin(&pair(&most)), Some(pair(&[1])));
+            for s in [&[0x7f][..], &[0x80], &[0x01, 0x00], &[0xff; 20], &most[..20]] {
+                let other = twin(&pair(s)).unwrap();
+                assert!(other != pair(s) && twin(&other) == Some(pair(s)), "{s:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn others_have_one() {
+        let too_large = integer(&[0xff; 66]);
+        for signature in [
+            vec![],
+            vec![0x5a; 256],
+            sequence(&[too_large.clone(), integer(&[1])]),
+            sequence(&[integer(&[1]), too_large]),
+            sequence(&[integer(&[1])]),
+            integer(&[1]),
+        ] {
+            assert_eq!(twin(&signed(&signature)), None, "{signature:?}");
+        }
+        assert_eq!(twin(b""), None);
+    }
 }

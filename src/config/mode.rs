@@ -69,11 +69,14 @@ pub(super) fn mode(given: &Given<ModeForm>, otherwise: Mode) -> Mode {
 /// The headers that a client could miss, which stay while its request is only observed: its credentials, unless they would pass for what the
 /// upstream is told; and what upstreams take for another method or path, unless that led to a rule that is enforced.
 pub(super) fn spared<'a>(providers: &'a [Provider], places: &'a [Place], rules: &[Rule], whole: Mode) -> Vec<&'a str> {
-    let tells = |header: &UpstreamHeader, name: &str| is_same_name(&header.name, name) && !matches!(header.source, Source::Value(_));
+    let tells = |header: &UpstreamHeader, name: &str| {
+        is_same_name(header.name.as_bytes(), name.as_bytes()) && !matches!(header.source, Source::Value(_))
+    };
     let is_told = |name: &str| {
         let mut upstreams = providers.iter().map(|provider| &provider.upstream);
         upstreams.any(|u| {
-            u.headers.iter().any(|header| tells(header, name)) || u.payload_header.as_deref().is_some_and(|own| is_same_name(own, name))
+            u.headers.iter().any(|header| tells(header, name))
+                || u.payload_header.as_deref().is_some_and(|own| is_same_name(own.as_bytes(), name.as_bytes()))
         })
     };
     let mut spared = Vec::new();

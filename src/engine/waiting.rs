@@ -43,7 +43,8 @@ impl Waiting {
     pub(super) fn observe(&mut self, now: UnixTime) {
         let back = self.clock.set_back(now);
         if !back.is_zero() {
-            for (_, wait) in &mut self.list {
+            // Whoever has asked since goes by the new time already.
+            for (_, wait) in self.list.iter_mut().filter(|(_, wait)| wait.question > now) {
                 wait.until = wait.until.minus(back);
                 wait.question = wait.question.minus(back);
             }

@@ -108,8 +108,8 @@ impl Removal {
 
 /// Whether these are spellings of one name.
 #[must_use]
-pub fn is_same_name(one: &str, other: &str) -> bool {
-    fold(one.as_bytes()) == fold(other.as_bytes())
+pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    fold(one) == fold(other)
 }
 
 /// The name as CGI and WSGI read it: letters and digits count, everything else is one and the same (RFC 3875, section 4.1.18).

@@ -365,6 +365,21 @@ fn a_clock_that_is_set_back_over_an_unknown_key_brings_no_more_fetches() {
 }
 
 #[test]
+fn who_asks_after_the_clock_was_set_back_waits_as_long_as_anybody() {
+    let process = Process::default();
+    let mut worker = Worker::new(&process, 1, at(7_200_000));
+    worker.wait(1, &request(Alg::ES256), at(7_200_000));
+    assert_eq!(worker.tick(at(7_200_000)), 1);
+    worker.wait(2, &request(Alg::ES256), at(0));
+    for millis in [10, 4990] {
+        worker.tick(at(millis));
+        assert!(worker.woken.is_empty(), "after {millis} ms");
+    }
+    worker.tick(at(5010));
+    assert_eq!(worker.woken.len(), 2);
+}
+
+#[test]
 fn an_answer_to_a_fetch_that_was_lost_does_not_replace_a_later_one() {
     let (_, mut workers) = workers(2);
     let due = at(3_600_000);
