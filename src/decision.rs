@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::identity::Identity;
 use crate::keys::SetId;
-use crate::observation::Observation;
 use crate::policy::ProviderId;
 use crate::refusal::Refusal;
 use crate::time::UnixTime;
@@ -40,6 +39,27 @@ impl Pass {
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_deref()
+    }
+}
+
+/// The leave to go upstream although enforcing would have refused. It carries no identity, and it is no [`Pass`]: its verdict is another.
+#[derive(Debug)]
+pub struct Observation {
+    pub(crate) rejection: Rejection,
+    pub(crate) edits: Edits,
+}
+
+impl Observation {
+    /// What would have become of the request.
+    #[must_use]
+    pub const fn rejection(&self) -> &Rejection {
+        &self.rejection
+    }
+
+    /// What to change on the request: nothing but removals.
+    #[must_use]
+    pub const fn edits(&self) -> &Edits {
+        &self.edits
     }
 }
 

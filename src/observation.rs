@@ -1,29 +1,8 @@
 //! Observe mode: what would have been refused goes upstream, unverified and unannotated, and whoever sent it misses nothing.
 
-use crate::decision::{Asked, Decision, Edits, Pass, Rejection};
+use crate::decision::{Asked, Decision, Edits, Observation, Pass};
 use crate::policy::{Policy, Removal, is_same_name};
 use crate::refusal::Refusal;
-
-/// The leave to go upstream although enforcing would have refused. It carries no identity, and it is no [`Pass`]: its verdict is another.
-#[derive(Debug)]
-pub struct Observation {
-    rejection: Rejection,
-    edits: Edits,
-}
-
-impl Observation {
-    /// What would have become of the request.
-    #[must_use]
-    pub const fn rejection(&self) -> &Rejection {
-        &self.rejection
-    }
-
-    /// What to change on the request: nothing but removals.
-    #[must_use]
-    pub const fn edits(&self) -> &Edits {
-        &self.edits
-    }
-}
 
 /// What becomes of a request over which `enforce` would decide. It never waits, for that is something that a client could miss.
 pub(crate) fn decide(policy: &Policy, enforce: &dyn Fn(&Asked) -> Decision) -> Decision {

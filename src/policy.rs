@@ -17,7 +17,7 @@ pub use mode::Mode;
 pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal, is_same_name};
 pub use requirement::{Need, Requirement};
-pub use revoked::{Revocation, Revoked, RevokedBy};
+pub use revoked::Revoked;
 
 use std::sync::Arc;
 

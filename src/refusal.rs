@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::authenticator::{CertificateError, SecretError, TokenError};
-use crate::policy::Revocation;
 use crate::reason::Reason;
 
 /// A refusal from whichever stage.
@@ -305,5 +304,38 @@ impl fmt::Display for AnnotationError {
             AnnotationFault::Absent => "no value where one is required",
         };
         write!(f, "{}: {what}", self.header)
+    }
+}
+
+/// A verified credential is on one of the lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// On which.
+    pub by: RevokedBy,
+    /// Whose credential it is.
+    pub subject: Option<String>,
+}
+
+/// The list that a credential is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevokedBy {
+    /// [`crate::policy::Revoked::subjects`].
+    Subject,
+    /// [`crate::policy::Revoked::jti`].
+    Jti,
+    /// [`crate::policy::Revoked::kids`].
+    Kid,
+    /// [`crate::policy::Revoked::certificates`].
+    Certificate,
+}
+
+impl fmt::Display for Revocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.by {
+            RevokedBy::Subject => "the subject is revoked",
+            RevokedBy::Jti => "the jti is revoked",
+            RevokedBy::Kid => "the kid is revoked",
+            RevokedBy::Certificate => "the certificate is revoked",
+        })
     }
 }

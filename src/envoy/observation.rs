@@ -2,8 +2,8 @@
 
 use super::shell::{Shell, Step};
 use super::{log, reply, state};
+use crate::decision::Observation;
 use crate::engine::Engine;
-use crate::observation::Observation;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::time::UnixTime;

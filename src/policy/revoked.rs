@@ -1,11 +1,11 @@
 //! What is no longer good, although it still verifies.
 
 use std::collections::HashSet;
-use std::fmt;
 
 use serde_json::Value;
 
 use crate::identity::Identity;
+use crate::refusal::{Revocation, RevokedBy};
 
 /// Lists of what was revoked. They are judged on each use, after the credential was verified: nobody learns from them what is in them.
 ///
@@ -20,28 +20,6 @@ pub struct Revoked {
     pub kids: HashSet<Vec<u8>>,
     /// Client certificates, by the SHA-256 of their DER, in whichever of the forms that their holders can give them.
     pub certificates: HashSet<Vec<u8>>,
-}
-
-/// A verified credential is on one of the lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Revocation {
-    /// On which.
-    pub by: RevokedBy,
-    /// Whose credential it is.
-    pub subject: Option<String>,
-}
-
-/// The list that a credential is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RevokedBy {
-    /// [`Revoked::subjects`].
-    Subject,
-    /// [`Revoked::jti`].
-    Jti,
-    /// [`Revoked::kids`].
-    Kid,
-    /// [`Revoked::certificates`].
-    Certificate,
 }
 
 impl Revoked {
@@ -89,17 +67,6 @@ impl Revoked {
 
 fn has(list: &HashSet<Vec<u8>>, entry: &[u8]) -> bool {
     !list.is_empty() && list.contains(entry)
-}
-
-impl fmt::Display for Revocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.by {
-            RevokedBy::Subject => "the subject is revoked",
-            RevokedBy::Jti => "the jti is revoked",
-            RevokedBy::Kid => "the kid is revoked",
-            RevokedBy::Certificate => "the certificate is revoked",
-        })
-    }
 }
 
 #[cfg(test)]
