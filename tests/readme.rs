@@ -1,5 +1,5 @@
 //! What README.md says, tried.
-#![allow(clippy::expect_used, reason = "a test may end so")]
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::panic, reason = "a test may end so")]
 
 use portcullis_harness::{Algorithm, Case, IdentityProvider, Key, Stage, now, workspace};
 use serde_json::json;
@@ -27,6 +27,39 @@ fn its_configuration_does_what_it_says() {
         Case::get("/payments").bearer(&token).expect(401).reason("certificate_missing"),
         Case::get("/").bearer(&token).expect(403).reason("no_rule"),
     ]);
+}
+
+#[test]
+fn its_shorter_examples_load() {
+    let readme = text();
+    let span = |beginning: &str| {
+        let start = readme.find(&format!("`{beginning}")).unwrap_or_else(|| panic!("README has no `{beginning}")) + 1;
+        readme.get(start..).and_then(|rest| rest.split('`').next()).unwrap_or_default().replace("[...]", "[]")
+    };
+    let configuration = format!(
+        "
+providers:
+  users:
+    jwt: {{keys: {{jwks_uri: https://idp.example/keys, cluster: idp, {}}}, issuers: any, audiences: any}}
+    {}
+  proxied:
+    {}
+rules: [{{match: {{path: /a}}, require: users}}, {{require: proxied}}]
+{}
+{}
+{}
+{}
+",
+        span("unknown_kid: {"),
+        span("from: [{cookie"),
+        span("client_certificate: {source"),
+        span("mode: {observe"),
+        span("revoked: {"),
+        span("limits: {"),
+        span("reject: {"),
+    );
+    let stage = Stage::new().config(configuration.as_str()).start();
+    stage.check([Case::get("/b").expect(403).access("verdict", "observe").access("reason", "certificate_missing")]);
 }
 
 #[test]
