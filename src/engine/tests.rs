@@ -88,6 +88,41 @@ fn the_number_that_waits_is_bounded_and_the_end_of_waiting_is_kept() {
 }
 
 #[test]
+fn who_waits_for_one_set_takes_no_room_from_another() {
+    let jwt = |issuer: &str| {
+        let keys = serde_json::json!({"jwks_uri": format!("https://{issuer}.test/jwks.json"), "cluster": "idp"});
+        serde_json::json!({"jwt": {"keys": keys, "issuers": [issuer], "audiences": "any", "required_claims": []}})
+    };
+    let configuration = serde_json::json!({"providers": {"down": jwt("d"), "users": jwt("i")}, "limits": {"waiting": 1},
+        "rules": [{"match": {"path": "/down"}, "require": "down"}, {"require": "users"}]});
+    let policy = crate::config::load(configuration.to_string().as_bytes(), &|_| None).unwrap().0;
+    let mut engine = Engine::new(policy, Rc::default(), NOW, 1);
+    let users = wait(&mut engine, 1);
+    assert!(!engine.wait(2, users));
+    let down = engine.policy.key_sets.iter().map(|(set, _)| *set).find(|set| *set != users.on).unwrap();
+    assert!(engine.wait(3, Wait { on: down, ..users }));
+}
+
+#[test]
+fn who_may_not_wait_does_not() {
+    let engine = engine(&Rc::default());
+    let mut asked = Asked::default();
+    asked.no_more();
+    let at = At { now: NOW, verify: &Module, peer: &Plaintext };
+    let Decision::Reject(rejection) = engine.decide(&request(), &asked, &at) else { panic!("it waits") };
+    assert_eq!(rejection.refusal.reason().code(), "keys_unavailable");
+}
+
+#[test]
+fn what_the_filter_could_not_judge_is_not_observed() {
+    let engine = engine(&Rc::default());
+    for (refusal, is_observed) in [(RequestError::Denied.into(), true), (Refusal::Internal("x"), false), (Refusal::VerdictPresent, false)] {
+        let decision = observation::observe(&engine.policy, engine.reject(&request(), refusal, None, None));
+        assert_eq!(matches!(decision, Decision::Observe(_)), is_observed, "{decision:?}");
+    }
+}
+
+#[test]
 fn only_a_200_brings_keys() {
     for status in [204, 206, 302, 404, 500] {
         let keys = Rc::default();

@@ -358,6 +358,33 @@ fn a_vm_that_dies_over_its_fetch_is_replaced_by_another() {
 }
 
 #[test]
+fn whoever_comes_second_does_not_fetch() {
+    // What the other VM sets tells nothing, so only the version does.
+    in_a_process(&Shared::default().with_rival(&[0; 64]), |vm| {
+        vm.pass(Duration::from_secs(30));
+        assert_eq!(vm.host(|host| host.dispatched), 0);
+    });
+}
+
+#[test]
+fn a_blank_vm_id_is_shared_with_nobody() {
+    let shared = Shared::default();
+    for (warns, id) in [(true, ""), (false, ""), (false, "portcullis")] {
+        let (has_warned, fetches) = on_a_vm_sharing(shared.clone(), portcullis::envoy::start, |vm| {
+            vm.host(|host| host.properties.attribute(&["plugin_vm_id"], id));
+            assert!(vm.configure(CONFIGURATION), "{:#?}", vm.log());
+            let waiting = good(vm);
+            answer(vm);
+            assert_passes(vm, waiting);
+            (vm.log().iter().any(|line| line.contains("vm_id is blank")), vm.host(|host| host.dispatched))
+        });
+        assert_eq!((has_warned, fetches), (warns, 1), "{id}");
+        let keys = shared.names().iter().any(|name| name.starts_with(b"portcullis.keys."));
+        assert_eq!(keys, !id.is_empty(), "{id}");
+    }
+}
+
+#[test]
 fn shared_data_may_fail() {
     for call in ["proxy_get_shared_data", "proxy_set_shared_data"] {
         in_a_process(&Shared::default(), |vm| {

@@ -97,6 +97,10 @@ fn what_a_client_could_miss_is_spared() {
     // Whoever spells the identity's name differently for a credential does not make a client's word for it stay.
     let odd = with(config.clone(), "/providers/tokens/from", json!([{"header": "x_user"}]));
     assert!(!spares(&odd, "x-user") && !spares(&odd, "x_user"));
+    // A payload passes for an identity, too.
+    let payload = with(config.clone(), "/providers/tokens/upstream/payload_header", json!("x-payload"));
+    let payload = with(payload, "/providers/tokens/from", json!([{"header": "x-payload"}]));
+    assert!(!spares(&payload, "x-payload") && !spares(&payload, "x_payload"));
     // What makes another method or path of a request could lead it to a rule that is enforced.
     let config = with(config, "/rules", json!([{"match": {"path": "/a"}, "require": "tokens"}, {"require": "tokens"}]));
     let config = with(config, "/mode", observe());

@@ -78,3 +78,18 @@ fn several_headers_become_one() {
         assert_eq!(cookie(&decision), left.map(str::as_bytes), "{values:?}");
     }
 }
+
+#[test]
+fn a_kept_cookie_stays_where_the_whole_header_goes() {
+    let configuration = json!({"providers": {"keys": {
+        "static_secret": {"sha256": "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"},
+        "from": [{"cookie": "k", "origins": "any"}], "upstream": {"remove": ["cook*"], "credential": "keep"}}}});
+    let policy = crate::config::load(configuration.to_string().as_bytes(), &|_| None).unwrap().0;
+    let engine = Engine::new(policy, Rc::default(), NOW, 1);
+    for (sent, left) in [("k=secret", None), ("a=1; k=secret; b=2", Some("k=secret"))] {
+        let decision = decide(&engine, "/", &[("cookie", sent)]);
+        let Decision::Pass(pass) = &decision else { panic!("{decision:?}") };
+        assert!(!pass.edits().remove.iter().any(|name| name == b"cookie"), "{sent}");
+        assert_eq!(cookie(&decision), left.map(str::as_bytes), "{sent}");
+    }
+}

@@ -34,8 +34,11 @@ impl Worker {
     fn with_refresh(process: &Process, id: u64, refresh: &str, now: UnixTime) -> Self {
         let configuration = serde_json::json!({"providers": {"users": {"jwt": {
             "keys": {"jwks_uri": "https://idp.test/jwks.json", "cluster": "idp", "refresh": refresh},
-            "issuers": ["i"], "audiences": "any", "required_claims": []}}},
-            "rules": [{"match": {"path": "/admin"}, "require": {"provider": "users", "scopes": "admin"}}, {"require": "users"}]});
+            "issuers": ["i"], "audiences": "any", "required_claims": []}},
+            "partners": {"static_secret": {"sha256": "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"}, "from": [{"header": "x-key"}]}},
+            "rules": [{"match": {"path": "/admin"}, "require": {"provider": "users", "scopes": "admin"}},
+                {"match": {"path": "/both"}, "require": {"all": ["users", "partners"], "identity": "users"}}, {"require": "users"}],
+            "revoked": {"jti": ["gone"], "kids": ["RS256"]}});
         let policy = crate::config::load(configuration.to_string().as_bytes(), &|_| None).unwrap().0;
         let keys = Rc::new(RefCell::new(KeyStore::new(Box::new(process.clone()))));
         Self { engine: Engine::new(policy, keys, now, id), woken: Vec::new(), fetches: Vec::new() }
@@ -195,6 +198,38 @@ fn an_answer_that_comes_when_another_fetches_changes_nothing() {
 }
 
 #[test]
+fn a_failure_that_comes_when_another_fetches_changes_nothing() {
+    let process = Process::default();
+    let (mut one, mut other) = (Worker::new(&process, 1, NOW), Worker::new(&process, 2, NOW));
+    assert_eq!(one.tick(NOW), 1);
+    assert_eq!((other.tick(at(6000)), other.tick(at(6200))), (0, 1));
+    one.fail(at(6201));
+    assert_eq!(one.tick(at(8000)), 0, "the other one's is still on its way");
+    other.arrive(&[Alg::ES256], at(8001));
+    assert_eq!(other.reason(&request(Alg::ES256), at(8001)), "pass");
+}
+
+#[test]
+fn a_failure_wakes_nobody_who_waits_for_the_first_keys() {
+    let process = Process::default();
+    let mut worker = Worker::new(&process, 1, NOW);
+    worker.wait(1, &request(Alg::ES256), NOW);
+    assert_eq!(worker.tick(at(10)), 1);
+    worker.fail(at(100));
+    assert_eq!((worker.tick(at(120)), worker.woken.len()), (0, 0));
+    assert_eq!(worker.tick(at(400)), 1);
+    worker.arrive(&[Alg::ES256], at(500));
+    assert!(matches!(worker.outcome(&request(Alg::ES256), at(500)), Decision::Pass(_)));
+}
+
+#[test]
+fn whoever_draws_a_zero_holds_its_lease_all_the_same() {
+    let process = Process::default();
+    let (mut one, mut other) = (Worker::new(&process, 0, NOW), Worker::new(&process, 1, NOW));
+    assert_eq!((one.tick(NOW), one.tick(at(1)), other.tick(at(2))), (1, 0, 0));
+}
+
+#[test]
 fn a_new_worker_has_the_keys_though_nobody_can_fetch_them() {
     let (process, mut workers) = workers(2);
     let due = at(3_600_000);
@@ -248,7 +283,10 @@ fn what_could_not_pass_asks_for_nothing() {
     let forbidden = request_to("/admin", Alg::EdDSA, r#"{"iss":"i"}"#, None);
     let early = request_to("/", Alg::EdDSA, r#"{"iss":"i","nbf":1900000000}"#, None);
     let bound = request_to("/", Alg::EdDSA, r#"{"iss":"i","cnf":{}}"#, None);
-    for junk in [forbidden, early, bound] {
+    let alone = request_to("/both", Alg::EdDSA, r#"{"iss":"i"}"#, None);
+    let revoked = request_to("/", Alg::EdDSA, r#"{"iss":"i","jti":"gone"}"#, None);
+    let revoked_key = request_to("/", Alg::RS256, r#"{"iss":"i"}"#, None);
+    for junk in [forbidden, early, bound, alone, revoked, revoked_key] {
         assert_eq!(workers[0].reason(&junk, at(1000)), "key_unknown");
     }
     assert_eq!(workers[0].tick(at(1010)), 0);
@@ -328,6 +366,16 @@ fn what_others_wrote_into_shared_data_is_worth_nothing() {
         worker.arrive(&[Alg::ES256], at(1400));
         assert_eq!(worker.reason(&request(Alg::ES256), at(1400)), "pass");
     }
+}
+
+#[test]
+fn a_document_that_nobody_would_have_taken_is_not_taken_from_shared_data() {
+    let (process, workers) = workers(1);
+    let name = process.0.names().into_iter().find(|name| !name.ends_with(".refresh")).unwrap();
+    let document = |padding: usize| serde_json::json!({"keys": [jwk(Alg::ES256)], "padding": "x".repeat(padding)}).to_string();
+    drop(workers);
+    process.put(&name, document(2_000_000).as_bytes());
+    assert_eq!(Worker::new(&process, 9, at(1000)).reason(&request(Alg::ES256), at(1000)), "wait");
 }
 
 #[test]

@@ -50,6 +50,19 @@ fn failures_back_off_to_a_minute_and_recover() {
 }
 
 #[test]
+fn a_failure_puts_nothing_off_beyond_the_next_refresh() {
+    let source = RemoteKeys { refresh: Duration::from_secs(10), ..source() };
+    let (mut refresh, mut now) = (Refresh::default(), NOW);
+    for _ in 0..12 {
+        assert_eq!(refresh.begin(&source, None, 1, now, 0), Begin::Fetch);
+        refresh.fail(&source, now, u64::MAX);
+        let next = refresh.next(&source, None, now).unwrap();
+        assert!(next.since(now) <= source.refresh, "{:?}", next.since(now));
+        now = next;
+    }
+}
+
+#[test]
 fn a_lost_answer_is_a_failure_and_another_takes_over() {
     let mut refresh = Refresh::default();
     assert_eq!(refresh.begin(&source(), None, 1, NOW, 0), Begin::Fetch);
