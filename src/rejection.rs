@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::annotation::edits_for_refusal;
 use crate::decision::{Rejection, Reply};
 use crate::json::quote;
-use crate::policy::{Action, Body, Challenge, Policy, ProviderId, Reject};
+use crate::policy::{Action, Body, Challenge, Kind, Policy, ProviderId, Reject};
 use crate::reason::{Class, Reason};
 use crate::refusal::{CredentialError, Refusal, RequestError};
 use crate::request::Request;
@@ -140,7 +140,10 @@ fn challenge_of_rule(policy: &Policy, rule: Option<usize>) -> Challenge {
         return Challenge::None;
     };
     // Certificates have no scheme, and neither have cookies: whoever shall sign in is sent elsewhere.
-    let takes_tokens = |id| policy.provider(id).is_some_and(|p| p.kind.places().iter().any(|place| !place.is_cookie()));
+    let takes_tokens = |id| {
+        let kind = policy.provider(id).map(|p| &p.kind).filter(|kind| !matches!(kind, Kind::ClientCertificate(_)));
+        kind.is_some_and(|kind| kind.places().iter().any(|place| !place.is_cookie()))
+    };
     if requirement.needs().iter().any(|need| takes_tokens(need.provider)) { Challenge::Bearer } else { Challenge::None }
 }
 

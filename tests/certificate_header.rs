@@ -212,7 +212,7 @@ fn what_is_no_certificate_or_not_a_good_one() {
     let mut cases = vec![
         Case::get("/uri").tls(&proxied.tls(&proxied.proxy)).named("absent").expect(401).reason("certificate_missing"),
         proxied.passed_on("/uri", "").named("empty").expect(401).reason("certificate_missing"),
-        Case::get("/network").named("absent, by the network").expect(401).reason("certificate_missing"),
+        Case::get("/network").named("absent, by the network").expect(401).reason("certificate_missing").answer_absent("www-authenticate"),
         Case::get("/optional").named("optional, absent").expect(200).upstream_absent("x-auth-subject"),
         proxied.passed_on("/optional", "").named("optional, empty").expect(200).upstream_absent(HEADER),
         proxied.passed_on("/optional", &value).named("optional, good").expect(200).upstream("x-auth-subject", "alice"),

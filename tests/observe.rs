@@ -3,7 +3,7 @@
 
 use portcullis_harness::{
     Algorithm, Answer, Bootstrap, Case, Configuration, Connection, IdentityProvider, Key, PATIENCE, Plugin, Request, RunningStage, Stage,
-    built_wasm, guard, mint, now, poll, to_yaml,
+    built_wasm, guard, mint, now, poll,
 };
 use serde_json::{Value, json};
 use std::thread;
@@ -336,21 +336,15 @@ fn who_looks_can_tell() {
     assert!(stats(&stage).iter().all(|(name, _)| !name.starts_with("rejected.")), "{:?}", stats(&stage));
 }
 
-/// The filter as a resource of ECDS, under this mode.
-fn ecds(mode: Value) -> String {
-    let mut filter = Plugin::new(with(configuration(), "/mode", mode)).filter();
-    filter["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
-    to_yaml(&json!({"version_info": "1", "resources": [filter]}))
+/// The filter in this mode.
+fn in_mode(mode: Value) -> Plugin {
+    Plugin::new(with(configuration(), "/mode", mode))
 }
 
 /// An Envoy with two workers, whose filter can be replaced.
 fn by_ecds(until: &str) -> RunningStage {
-    let discovered = json!({"name": "portcullis", "config_discovery": {
-        "config_source": {"path_config_source": {"path": "{{directory}}/ecds.yaml"}},
-        "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-    }});
-    let bootstrap = |bootstrap: Bootstrap| bootstrap.without_guard().filter_before(discovered).filter_after(guard_of_a_roll_out());
-    Stage::new().concurrency(2).bootstrap(bootstrap).launch(|launch| launch.file("ecds.yaml", &ecds(observe(until)))).start()
+    let bootstrap = |bootstrap: Bootstrap| bootstrap.without_guard().filter_after(guard_of_a_roll_out());
+    Stage::new().concurrency(2).discovered(&in_mode(observe(until))).bootstrap(bootstrap).start()
 }
 
 #[test]
@@ -358,7 +352,7 @@ fn its_end_comes_while_requests_run() {
     let stage = by_ecds(&until(3600));
     // Only now, for an Envoy takes its time to start.
     let end = now(4);
-    stage.envoy.replace_file("ecds.yaml", &ecds(observe(&until(4))));
+    stage.discover(&in_mode(observe(&until(4))));
     let http1 = stage.client().connect().expect("a connection");
     let http2 = stage.client().http2().connect().expect("a connection");
     let statuses = |mut connection: Connection| {
@@ -387,6 +381,7 @@ fn its_end_comes_while_requests_run() {
         assert!(expected.contains(&status), "{status} between {before} and {after}; the end is at {end}");
     }
     poll(PATIENCE, || (stage.envoy.stat(GAUGE) == Some(0)).then_some(())).expect("the gauge says that nothing is observed");
+    stage.envoy.wait_for_log("observing is over: what was observed is refused from now on");
     let alice = token("alice");
     stage.check([
         Case::get("/users").expect(401).reason("credential_missing"),
@@ -429,10 +424,10 @@ fn the_gauge_follows_the_configuration() {
         assert!(settled.is_some(), "the gauge is {:?} where requests get {status}", stage.envoy.stat(GAUGE));
     };
     settles(200, 1);
-    stage.envoy.replace_file("ecds.yaml", &ecds(observe(&until(7200))));
+    stage.discover(&in_mode(observe(&until(7200))));
     settles(200, 1);
-    stage.envoy.replace_file("ecds.yaml", &ecds(json!("enforce")));
+    stage.discover(&in_mode(json!("enforce")));
     settles(401, 0);
-    stage.envoy.replace_file("ecds.yaml", &ecds(observe(&until(3600))));
+    stage.discover(&in_mode(observe(&until(3600))));
     settles(200, 1);
 }

@@ -179,6 +179,12 @@ fn what_is_revoked_is_refused_and_nothing_else() {
             "engine",
             json!("002"),
         ),
+        // A token that names a revoked key is one, though a caller's key verifies it.
+        revoked(
+            Case::get("/engine").header("x-engine", mint(&tokens.caller.clone().with_kid("ghost"), json!({"id": "001", "exp": now(60)}))),
+            "engine",
+            json!("001"),
+        ),
         // Static secrets.
         Case::get("/partners").header("x-api-key", "of-audit").expect(200),
         revoked(Case::get("/partners").header("x-api-key", "of-billing"), "partners", json!("billing")),
@@ -211,7 +217,7 @@ fn what_is_revoked_is_refused_and_nothing_else() {
     ]);
     let said = ["by-subject", "by-jti", "by-kid", "by-certificate"].map(|id| detail(&stage, id));
     assert_eq!(said, ["the subject is revoked", "the jti is revoked", "the kid is revoked", "the certificate is revoked"]);
-    assert_eq!(stage.envoy.stat("wasmcustom.portcullis.portcullis.rejected.revoked"), Some(16));
+    assert_eq!(stage.envoy.stat("wasmcustom.portcullis.portcullis.rejected.revoked"), Some(17));
 }
 
 /// A key without a `kid` is revoked by what the log calls it.

@@ -77,12 +77,19 @@ impl Form for SourceForm {
     }
 }
 
+/// How it is written.
+const TRUSTED: &str = "write network_only where nobody else can reach the listener, or what the proxy's own certificate has: {san_uri: ...}, {san_dns: ...} or {sha256: ...}";
+
 impl Form for TrustedForm {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
         if node.value.is_object() {
             return ProxyForm::read(node, cx).map(Self::Proxy);
         }
-        super::forms::word(node, cx, &["network_only"], &[]).map(|_| Self::NetworkOnly)
+        if super::forms::text(node, cx)? == "network_only" {
+            return Some(Self::NetworkOnly);
+        }
+        cx.fault(node.at, format_args!("not a word that is known here; {TRUSTED}"));
+        None
     }
 
     #[cfg(not(target_os = "wasi"))]

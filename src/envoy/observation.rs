@@ -1,7 +1,7 @@
 //! Observe mode, carried out.
 
 use super::shell::{Shell, Step};
-use super::{log, reply, state};
+use super::{abi, log, reply, state};
 use crate::decision::Observation;
 use crate::engine::Engine;
 use crate::refusal::Refusal;
@@ -31,7 +31,11 @@ impl Shell {
         if let Some(engine) = self.engine.borrow().as_ref()
             && engine.policy().names_observe()
         {
-            self.metrics.borrow_mut().note_observing(engine.policy().observes(now));
+            let observes = engine.policy().observes(now);
+            self.metrics.borrow_mut().note_observing(observes);
+            if self.observes.replace(observes) && !observes {
+                abi::log(abi::Level::Warn, "observing is over: what was observed is refused from now on");
+            }
         }
     }
 }

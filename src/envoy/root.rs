@@ -140,7 +140,8 @@ impl RootContext for Root {
                 true
             }
             Err(faults) => {
-                abi::log(Level::Error, &format!("configuration refused, {} faults:", faults.len()));
+                let faults_are = if faults.len() == 1 { "fault" } else { "faults" };
+                abi::log(Level::Error, &format!("configuration refused, {} {faults_are}:", faults.len()));
                 for fault in faults {
                     abi::log(Level::Error, &format!("configuration: {fault}"));
                 }

@@ -34,6 +34,8 @@ pub(super) struct Shell {
     pub(super) flood: RefCell<Flood>,
     /// Of what was only observed.
     pub(super) observed: RefCell<Flood>,
+    /// Something was observed at the last tick.
+    pub(super) observes: Cell<bool>,
     waiting: RefCell<Vec<Waiter>>,
     pub(super) fetches: RefCell<Vec<(u32, SetId)>>,
     /// When the timer fires next.
@@ -65,6 +67,7 @@ impl Shell {
             metrics: RefCell::new(Metrics::of_plugin("")),
             flood: RefCell::default(),
             observed: RefCell::default(),
+            observes: Cell::default(),
             waiting: RefCell::default(),
             fetches: RefCell::default(),
             next_tick: Cell::default(),

@@ -2,8 +2,8 @@
 
 use crate::house::{cgi, told};
 use portcullis_harness::{
-    Algorithm, Answer, Bootstrap, Case, Client, IdentityProvider, Jws, Key, PATIENCE, PLAIN, Plugin, Request, RunningStage, Server, Stage,
-    jwks, mint, now, poll, to_yaml,
+    Algorithm, Answer, Bootstrap, Case, Client, IdentityProvider, Jws, Key, PATIENCE, PLAIN, Plugin, Request, Server, Stage, jwks, mint,
+    now, poll, to_yaml,
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -113,25 +113,6 @@ fn an_answer_from_before_the_question() {
     assert!(stage.identity_provider.fetch_count() > started, "the answer came from before the question");
 }
 
-/// Two workers, and their configuration by ECDS.
-fn discovered(first: &Plugin) -> RunningStage {
-    let source = json!({"name": "portcullis", "config_discovery": {
-        "config_source": {"path_config_source": {"path": "{{directory}}/ecds.yaml"}},
-        "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-    }});
-    Stage::new()
-        .concurrency(2)
-        .bootstrap(|bootstrap| bootstrap.filter_before(source))
-        .launch(|launch| launch.file("ecds.yaml", &by_ecds(first)))
-        .start()
-}
-
-fn by_ecds(plugin: &Plugin) -> String {
-    let mut filter = plugin.filter();
-    filter["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
-    to_yaml(&json!({"resources": [filter]}))
-}
-
 /// What VMs share outlives the configuration that it was for: the operator has turned to another issuer, or to other
 /// algorithms, and mallory's token of the old one passes.
 #[test]
@@ -146,7 +127,7 @@ fn keys_of_an_issuer_that_is_trusted_no_more() {
         keys.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         keys
     };
-    let stage = discovered(&configured(quick(json!({})), &["ES256"]));
+    let stage = Stage::new().concurrency(2).discovered(&configured(quick(json!({})), &["ES256"])).start();
     let token = of(&es(1));
     wait_for(&stage.client(), &token, 200);
     stage.identity_provider.serve_instead(Answer::hang());
@@ -154,14 +135,14 @@ fn keys_of_an_issuer_that_is_trusted_no_more() {
     let header = json!({"headers": {"x-tenant": "other"}});
     for (keys, algorithms) in [(quick(elsewhere), &["ES256"][..]), (quick(json!({})), &["ES256", "RS256"]), (quick(header), &["ES256"])] {
         // In between all is as it was: what was fetched for this configuration is still there, or comes anew.
-        stage.envoy.replace_file("ecds.yaml", &by_ecds(&configured(keys, algorithms)));
+        stage.discover(&configured(keys, algorithms));
         let mut row = 0;
         let gone = poll(PATIENCE, || {
             row = if status(&stage.client(), &token) == 503 { row + 1 } else { 0 };
             (row == 20).then_some(())
         });
         assert!(gone.is_some(), "the old set serves for another configuration");
-        stage.envoy.replace_file("ecds.yaml", &by_ecds(&configured(quick(json!({})), &["ES256"])));
+        stage.discover(&configured(quick(json!({})), &["ES256"]));
         stage.identity_provider.recover();
         wait_for(&stage.client(), &token, 200);
         stage.identity_provider.serve_instead(Answer::hang());

@@ -174,13 +174,7 @@ fn a_verdict_that_stays_through_a_redirect() {
     ]);
 }
 
-/// The filter as Envoy takes it from a file: alone (ECDS), or in a listener (LDS).
-fn by_ecds(plugin: &Plugin) -> String {
-    let mut filter = plugin.filter();
-    filter["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
-    to_yaml(&json!({"resources": [filter]}))
-}
-
+/// The filter in a listener, as Envoy takes it from a file.
 fn by_lds(plugin: Plugin) -> String {
     let mut listener = Bootstrap::new().plugin(plugin).listener(PLAIN).expect("a listener");
     listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
@@ -199,15 +193,12 @@ fn a_connection_that_outlives_its_callers_rights() {
     };
     let stage = Stage::new()
         .bootstrap(|bootstrap| {
-            let source = json!({"name": "portcullis", "config_discovery": {
-                "config_source": {"path_config_source": {"path": "{{directory}}/ecds.yaml"}},
-                "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-            }});
-            bootstrap.filter_before(source).edit(|value| {
+            bootstrap.edit(|value| {
                 value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": "{{directory}}/lds.yaml"}}});
             })
         })
-        .launch(|launch| launch.file("ecds.yaml", &by_ecds(&filter())).file("lds.yaml", &by_lds(filter().name("listeners"))))
+        .discovered(&filter())
+        .launch(|launch| launch.file("lds.yaml", &by_lds(filter().name("listeners"))))
         .start();
     let by_listener = Client::new(stage.envoy.listener("dynamic"));
     let status = |connection: &mut Connection| connection.send(&mallory("/")).expect("a response").status;
@@ -223,7 +214,7 @@ fn a_connection_that_outlives_its_callers_rights() {
     assert!(becomes(&mut || by_listener.send(&mallory("/")).status, 401).is_some());
     assert_eq!(status(&mut old), 200, "the attack is none");
     // By ECDS: the next request of each connection is judged by what holds then.
-    stage.envoy.replace_file("ecds.yaml", &by_ecds(&revoked()));
+    stage.discover(&revoked());
     assert!(becomes(&mut || stage.send(&mallory("/")).status, 401).is_some());
     assert_eq!([status(&mut open), status(&mut multiplexed)], [401; 2]);
     let operator = Request::get("/").header("x-api-key", OPERATOR);

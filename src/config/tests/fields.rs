@@ -334,11 +334,11 @@ fn certificates() {
             ("/source", json!("header"), "source: not a word"),
             ("/source", json!({"trusted": "network_only"}), "source.header: missing"),
             ("/source", json!({"header": "x-cert"}), "source.trusted: missing"),
-            ("/source", json!({"header": "x-cert", "trusted": true}), "source.trusted: true or false"),
+            ("/source", json!({"header": "x-cert", "trusted": true}), "source.trusted: a number or a boolean, where text is wanted"),
             (
                 "/source",
                 json!({"header": "x-cert", "trusted": "network"}),
-                "source.trusted: not a word that is known here; known: network_only",
+                "source.trusted: not a word that is known here; write network_only where",
             ),
             ("/source", json!({"header": "x-cert", "trusted": ["network_only"]}), "source.trusted: a list"),
             ("/source", json!({"header": "x-cert", "trusted": {}}), "source.trusted: write exactly one of san_uri, san_dns, sha256"),

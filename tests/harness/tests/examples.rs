@@ -40,18 +40,31 @@ fn the_roll_out_refuses_nothing_and_tells_what_it_would() {
     assert_eq!(upstream.last().header("x-auth-subject"), None);
     assert_eq!(upstream.last().header("authorization").as_deref(), Some("Bearer unknown"));
     assert_eq!(call("/healthz", "unknown"), 200);
-    // One part is enforced already.
-    assert_eq!(call("/internal/x", BILLING), 403);
-    assert_eq!(upstream.count(), 3);
+    for path in ["/internal/x", "//a", "/a%2fb", "/a;b"] {
+        assert_eq!(call(path, BILLING), 200, "{path}");
+    }
+    assert_eq!(upstream.count(), 7);
     envoy.wait_for_log("observed reason=secret_unknown status=401 rule=2 provider=partners");
     let prometheus = envoy.admin("/stats/prometheus");
     for line in [
         "portcullis_observing{plugin=\"roll_out\"} 1",
         "portcullis_observed{plugin=\"roll_out\",reason=\"secret_unknown\"} 1",
-        "portcullis_rejected{plugin=\"roll_out\",reason=\"denied\"} 1",
+        "portcullis_observed{plugin=\"roll_out\",reason=\"denied\"} 1",
+        "portcullis_observed{plugin=\"roll_out\",reason=\"path_invalid\"} 3",
     ] {
         assert!(prometheus.contains(line), "no {line} in\n{prometheus}");
     }
+}
+
+#[test]
+fn a_part_of_the_roll_out_may_enforce() {
+    let upstream = Upstream::start();
+    let example = Example::load("envoy/roll-out.yaml").replace("2030-01-01T00:00:00Z", "2999-01-01T00:00:00Z");
+    let envoy = start(example.replace("# mode: enforce ", "mode: enforce "), &upstream);
+    let client = Client::new(envoy.listener("http"));
+    let call = |path: &str, secret: &str| client.send(&Request::get(path).bearer(secret)).status;
+    assert_eq!((call("/internal/x", BILLING), call("//internal/x", BILLING), call("/", "unknown")), (403, 400, 200));
+    assert_eq!(upstream.count(), 1);
 }
 
 #[test]
