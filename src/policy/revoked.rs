@@ -4,8 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use crate::certificate::Certificate;
 use crate::identity::Identity;
 use crate::refusal::{Revocation, RevokedBy};
+
+/// The hex digits of a SHA-256: what is of another length need not be compared with one, which costs hashing the certificate.
+const FINGERPRINT_LENGTH: usize = 64;
 
 /// Lists of what was revoked. They are judged on each use, after the credential was verified: nobody learns from them what is in them.
 ///
@@ -48,7 +52,8 @@ impl Revoked {
             return false;
         };
         // Who goes by a certificate's hash has two of them.
-        let by_hash = identity.certificate.as_ref().filter(|certificate| certificate.fingerprint() == subject);
+        let is_hash = |certificate: &Certificate| subject.len() == FINGERPRINT_LENGTH && certificate.fingerprint() == subject;
+        let by_hash = identity.certificate.as_ref().filter(|certificate| is_hash(certificate));
         listed(subject) || by_hash.and_then(|certificate| certificate.twin_fingerprint()).is_some_and(|twin| listed(&twin))
     }
 
