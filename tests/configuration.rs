@@ -3,8 +3,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
 use portcullis_harness::{
-    Algorithm, Bootstrap, Case, Client, Configuration, Key, Launch, PATIENCE, PLAIN, Plugin, Request, RunningStage, Stage, jwks, mint, now,
-    poll, to_yaml,
+    Algorithm, Bootstrap, Case, Client, Configuration, Key, Launch, PATIENCE, Plugin, Request, RunningStage, Stage, jwks, mint, now, poll,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -562,24 +561,9 @@ fn a_new_policy_by_ecds_takes_over_on_open_connections() {
 
 #[test]
 fn a_new_policy_by_lds_takes_over_on_new_connections() {
-    let resource = |plugin: Plugin| {
-        let mut listener = Bootstrap::new().plugin(plugin).listener(PLAIN).expect("a listener");
-        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-        listener["name"] = json!("dynamic");
-        to_yaml(&json!({"version_info": "1", "resources": [listener]}))
-    };
-    let stage = Stage::new()
-        .concurrency(2)
-        .bootstrap(|bootstrap| {
-            bootstrap.edit(|value| {
-                value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": "{{directory}}/lds.yaml"}}});
-            })
-        })
-        // So that no connection is told to close while the test looks, which a drain does at random, more often towards its end.
-        .launch(|launch| launch.file("lds.yaml", &resource(only(SECRET))).argument("--drain-time-s").argument("10000000"))
-        .start();
-    let client = Client::new(stage.envoy.listener("dynamic"));
-    let replace = |plugin| stage.envoy.replace_file("lds.yaml", &resource(plugin));
+    let stage = Stage::new().concurrency(2).listed(&only(SECRET)).start();
+    let client = stage.listed_client();
+    let replace = |plugin: Plugin| stage.relist(&plugin);
     // Connections that are open keep the policy that they were opened under, until they are drained.
     let expected = |caller: &Caller, step| known_by(caller.secret, if caller.keeps { 0 } else { step });
     reload(&stage, &client, replace, "listener_manager.lds.update_rejected", expected);

@@ -12,8 +12,8 @@
 use portcullis::keys::{Begin, Refresh};
 use portcullis::time::UnixTime;
 use portcullis_harness::{
-    Algorithm, Answer, Bootstrap, Client, Configuration, Connection, IdentityProvider, Key, PATIENCE, PLAIN, Plugin, Request, RunningStage,
-    Stage, built_wasm, mint, now, poll, to_yaml,
+    Algorithm, Answer, Configuration, Connection, IdentityProvider, Key, PATIENCE, Plugin, Request, RunningStage, Stage, built_wasm, mint,
+    now, poll,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -289,24 +289,10 @@ fn a_reload_in_the_middle_of_a_fetch_leaves_nobody_waiting() {
 /// Two configurations of one listener, of which the old one lives on for its open connections.
 #[test]
 fn an_old_configuration_that_still_ticks_disturbs_nothing() {
-    let resource = |plugin: Plugin| {
-        let mut listener = Bootstrap::new().plugin(plugin).listener(PLAIN).expect("a listener");
-        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-        listener["name"] = json!("dynamic");
-        to_yaml(&json!({"version_info": "1", "resources": [listener]}))
-    };
-    let uri = |query: &str| policy(&json!({"jwks_uri": format!("http://idp.test/.well-known/jwks.json?{query}"), "refresh": "1s"}));
-    let stage = Stage::new()
-        .concurrency(2)
-        .identity_provider(idp([es(1)]))
-        .bootstrap(|bootstrap| {
-            bootstrap.edit(|value| {
-                value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": "{{directory}}/lds.yaml"}}});
-            })
-        })
-        .launch(|launch| launch.file("lds.yaml", &resource(Plugin::new(uri("old")))).argument("--drain-time-s").argument("10000000"))
-        .start();
-    let client = Client::new(stage.envoy.listener("dynamic"));
+    let filter =
+        |query: &str| Plugin::new(policy(&json!({"jwks_uri": format!("http://idp.test/.well-known/jwks.json?{query}"), "refresh": "1s"})));
+    let stage = Stage::new().concurrency(2).identity_provider(idp([es(1)])).listed(&filter("old")).start();
+    let client = stage.listed_client();
     let mut old = client.connect().expect("Envoy listens");
     assert_eq!(ask(&mut old, &token(&es(1))), 200);
     stage.identity_provider.rotate([es(2)]);
@@ -314,7 +300,7 @@ fn an_old_configuration_that_still_ticks_disturbs_nothing() {
         let mut new = client.connect().expect("Envoy listens");
         (ask(&mut new, &token(&es(2))) == 200).then_some(new)
     };
-    stage.envoy.replace_file("lds.yaml", &resource(Plugin::new(uri("new"))));
+    stage.relist(&filter("new"));
     stage.envoy.wait_for_stat("listener_manager.listener_modified", 1);
     let mut new = poll(PATIENCE, is_new).expect("the new configuration's keys");
     stage.identity_provider.rotate([es(3)]);

@@ -2,8 +2,7 @@
 
 use crate::house::{cgi, told};
 use portcullis_harness::{
-    Algorithm, Answer, Bootstrap, Case, Client, IdentityProvider, Jws, Key, PATIENCE, PLAIN, Plugin, Request, Server, Stage, jwks, mint,
-    now, poll, to_yaml,
+    Algorithm, Answer, Bootstrap, Case, Client, IdentityProvider, Jws, Key, PATIENCE, Plugin, Request, Server, Stage, jwks, mint, now, poll,
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -45,14 +44,6 @@ fn wait_for(client: &Client, token: &str, expected: u16) {
     assert!(came.is_some(), "no {expected} in time, but {}", status(client, token));
 }
 
-/// The filter in a listener that Envoy takes from a file.
-fn by_lds(plugin: &Plugin) -> String {
-    let mut listener = Bootstrap::new().plugin(plugin.clone()).listener(PLAIN).expect("a listener");
-    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    listener["name"] = json!("dynamic");
-    to_yaml(&json!({"resources": [listener]}))
-}
-
 /// The issuer's keys were stolen, and it has moved to another address with new ones. Envoy has the new configuration, but the old one's connections
 /// are still open, for ten minutes; for so long it keeps ticking, fetches the old set, and would write it over the new one.
 #[test]
@@ -62,23 +53,14 @@ fn an_old_configuration_that_still_fetches() {
         let keys = json!({"jwks_uri": format!("http://idp.test{path}"), "cluster": "issuer", "refresh": "1s"});
         Plugin::new(json!({"providers": {"users": users(keys)}}))
     };
-    let stage = Stage::new()
-        .concurrency(2)
-        .cluster("issuer", issuer.address())
-        .bootstrap(|bootstrap| {
-            bootstrap.edit(|value| {
-                value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": "{{directory}}/lds.yaml"}}});
-            })
-        })
-        .launch(|launch| launch.file("lds.yaml", &by_lds(&configured("/old"))))
-        .start();
-    let client = Client::new(stage.envoy.listener("dynamic"));
+    let stage = Stage::new().concurrency(2).cluster("issuer", issuer.address()).listed(&configured("/old")).start();
+    let client = stage.listed_client();
     let (stolen, fresh) = (of(&es(1)), of(&es(2)));
     wait_for(&client, &stolen, 200);
     // One that stays, so that the old listener has to drain.
     let mut open = client.connect().expect("a connection");
     assert_eq!(open.send(&Request::get("/").bearer(&stolen)).expect("a response").status, 200);
-    stage.envoy.replace_file("lds.yaml", &by_lds(&configured("/new")));
+    stage.relist(&configured("/new"));
     wait_for(&client, &fresh, 200);
     wait_for(&client, &stolen, 401);
     let fetched = |path: &str| issuer.received().iter().filter(|received| received.path == path).count();

@@ -2,9 +2,7 @@
 //! one writes; a caller who gets past it, or is let in by somebody else's word, has the service to herself.
 
 use crate::house::{BARE, MALLORY, OPERATOR, arrives, both, callers, cgi, house, mallory, mallorys, off, route, told};
-use portcullis_harness::{
-    Answer, Bootstrap, Case, Client, Connection, PATIENCE, PLAIN, Plugin, Request, RunningStage, Stage, guard, now, poll, to_yaml,
-};
+use portcullis_harness::{Answer, Case, Connection, PATIENCE, Plugin, Request, RunningStage, Stage, guard, now, poll};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -174,14 +172,6 @@ fn a_verdict_that_stays_through_a_redirect() {
     ]);
 }
 
-/// The filter in a listener, as Envoy takes it from a file.
-fn by_lds(plugin: Plugin) -> String {
-    let mut listener = Bootstrap::new().plugin(plugin).listener(PLAIN).expect("a listener");
-    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    listener["name"] = json!("dynamic");
-    to_yaml(&json!({"resources": [listener]}))
-}
-
 /// Mallory was found out, and her secret revoked; but she keeps a connection open, and on it everything is as it was, for as
 /// long as the old listener drains.
 #[test]
@@ -191,16 +181,8 @@ fn a_connection_that_outlives_its_callers_rights() {
         policy["revoked"] = json!({"subjects": ["partners/mallory"]});
         Plugin::new(policy)
     };
-    let stage = Stage::new()
-        .bootstrap(|bootstrap| {
-            bootstrap.edit(|value| {
-                value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": "{{directory}}/lds.yaml"}}});
-            })
-        })
-        .discovered(&filter())
-        .launch(|launch| launch.file("lds.yaml", &by_lds(filter().name("listeners"))))
-        .start();
-    let by_listener = Client::new(stage.envoy.listener("dynamic"));
+    let stage = Stage::new().discovered(&filter()).listed(&filter().name("listeners")).start();
+    let by_listener = stage.listed_client();
     let status = |connection: &mut Connection| connection.send(&mallory("/")).expect("a response").status;
     let becomes = |what: &mut dyn FnMut() -> u16, expected: u16| poll(PATIENCE, || (what() == expected).then_some(()));
     let (mut old, mut open, mut multiplexed) = (
@@ -210,7 +192,7 @@ fn a_connection_that_outlives_its_callers_rights() {
     );
     assert_eq!([status(&mut old), status(&mut open), status(&mut multiplexed)], [200; 3]);
     // By LDS: who comes anew is refused, and mallory is not.
-    stage.envoy.replace_file("lds.yaml", &by_lds(revoked().name("listeners")));
+    stage.relist(&revoked().name("listeners"));
     assert!(becomes(&mut || by_listener.send(&mallory("/")).status, 401).is_some());
     assert_eq!(status(&mut old), 200, "the attack is none");
     // By ECDS: the next request of each connection is judged by what holds then.

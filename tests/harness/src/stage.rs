@@ -83,6 +83,19 @@ impl Stage {
         self.bootstrap(|bootstrap| bootstrap.filter_before(source)).launch(|launch| launch.file(DISCOVERED, &extension(plugin)))
     }
 
+    /// With one listener more, which Envoy takes by LDS from a file, with this plugin in it: [`RunningStage::relist`] replaces it, and
+    /// [`RunningStage::listed_client`] calls it.
+    ///
+    /// A listener that is replaced drains for good, so that no connection is told to close while a test looks.
+    #[must_use]
+    pub fn listed(self, plugin: &Plugin) -> Self {
+        let source = |value: &mut Value| {
+            value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": format!("{DIRECTORY}/{LISTED}")}}});
+        };
+        self.bootstrap(|bootstrap| bootstrap.edit(source))
+            .launch(|launch| launch.file(LISTED, &listener(plugin)).argument("--drain-time-s").argument("10000000"))
+    }
+
     /// Each worker gets as many connections as any other, instead of those that the kernel gives it.
     #[must_use]
     pub fn balanced(self) -> Self {
@@ -234,6 +247,16 @@ impl RunningStage {
         self.envoy.replace_file(DISCOVERED, &extension(plugin));
     }
 
+    /// Replaces the listener that came by [`Stage::listed`].
+    pub fn relist(&self, plugin: &Plugin) {
+        self.envoy.replace_file(LISTED, &listener(plugin));
+    }
+
+    /// A client of the listener that came by [`Stage::listed`].
+    pub fn listed_client(&self) -> Client {
+        Client::new(self.envoy.listener(DYNAMIC))
+    }
+
     /// GET over the listener without TLS.
     ///
     /// # Panics
@@ -262,6 +285,18 @@ impl RunningStage {
 
 /// The file that ECDS watches.
 const DISCOVERED: &str = "discovered.yaml";
+
+/// The file that LDS watches, and the name of the listener in it.
+const LISTED: &str = "listed.yaml";
+const DYNAMIC: &str = "dynamic";
+
+/// A listener with this plugin, as a resource of LDS.
+fn listener(plugin: &Plugin) -> String {
+    let mut listener = Bootstrap::new().plugin(plugin.clone()).listener(PLAIN).unwrap_or_default();
+    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    listener["name"] = json!(DYNAMIC);
+    to_yaml(&json!({"version_info": "1", "resources": [listener]}))
+}
 
 /// A plugin as a resource of ECDS.
 fn extension(plugin: &Plugin) -> String {
