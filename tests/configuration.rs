@@ -373,7 +373,6 @@ fn what_is_for_later_is_refused_by_name() {
             "b": jwt(json!({"bind": {"certificate": "members"}})),
             "c": jwt(json!({"streams": "end_with_token"})),
             "d": jwt(json!({"formats": ["jws", "cyphernode-2018", "cyphernode-2019", "cyphernode-2021"]})),
-            "shoppers": {"remote": {"credential": "basic"}},
         },
         "rules": [
             {"match": {"path": "/b"}, "require": "b"},
@@ -390,7 +389,6 @@ fn what_is_for_later_is_refused_by_name() {
             ("providers.d.jwt.formats[1]", version),
             ("providers.d.jwt.formats[2]", version),
             ("providers.d.jwt.formats[3]", version),
-            ("providers.shoppers.remote", version),
             ("cache", version),
         ],
         &faults,

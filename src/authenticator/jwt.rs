@@ -9,7 +9,9 @@ mod signature;
 mod token;
 mod typ;
 
+pub(super) use date::numeric_date;
 pub use error::{Excerpt, TokenError};
+pub(super) use identity::value_at;
 pub use token::Token;
 
 use std::collections::HashMap;
