@@ -266,7 +266,11 @@ impl Engine {
         } else if last.is_some() {
             return Err(KeysError::Unavailable.into());
         }
-        if asked.may_wait() { Ok(Wait { on: WaitOn::Keys { set, seen: fetched }, question, until }) } else { Err(KeysError::Unavailable.into()) }
+        if asked.may_wait() {
+            Ok(Wait { on: WaitOn::Keys { set, seen: fetched }, question, until })
+        } else {
+            Err(KeysError::Unavailable.into())
+        }
     }
 
     /// Whether other workers fetched other keys for the provider than it had.

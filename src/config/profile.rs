@@ -50,7 +50,10 @@ impl Profile {
     pub(super) const fn yields_roles(&self) -> bool {
         match self.ability {
             Some(
-                Ability::Secret { roles } | Ability::Token { roles, .. } | Ability::Answer { roles, .. } | Ability::Certificate { roles, .. },
+                Ability::Secret { roles }
+                | Ability::Token { roles, .. }
+                | Ability::Answer { roles, .. }
+                | Ability::Certificate { roles, .. },
             ) => roles,
             None => true,
         }

@@ -359,9 +359,7 @@ fn could_claim_the_same(a: &Profile, b: &Profile) -> Option<&'static str> {
         (
             Ability::Secret { .. } | Ability::Token { .. } | Ability::Answer { .. },
             Ability::Secret { .. } | Ability::Token { .. } | Ability::Answer { .. },
-        ) if overlap => {
-            Some("give both places the same scheme or the same origins, or take different ones")
-        }
+        ) if overlap => Some("give both places the same scheme or the same origins, or take different ones"),
         (Ability::Secret { .. } | Ability::Answer { .. }, Ability::Secret { .. } | Ability::Answer { .. }) => {
             meet(super::place::places_meet).then_some("make one provider of them, or give them different places")
         }
