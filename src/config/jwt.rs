@@ -130,7 +130,7 @@ pub(super) enum AnyOr {
 }
 
 /// A claim, wherever it stands.
-pub(super) struct ClaimForm(ClaimPath);
+pub(super) struct ClaimForm(pub(super) ClaimPath);
 
 /// A claim that holds roles.
 pub(super) struct RoleClaimForm {

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::condition::{ClaimPathForm, path};
 use super::declare::{fields, words};
 #[cfg(not(target_os = "wasi"))]
 use super::describe::Description;
 use super::fault::Path;
 use super::forms::{Integer, Json, Name, OneOrMany, Table};
 use super::jwks_uri::{CalloutHeader, Url, callout_headers};
-use super::jwt::TokenIdentityForm;
+use super::jwt::{ClaimForm, TokenIdentityForm};
 use super::place::{HeaderName, is_printable};
 use super::profile::Ability;
 use super::quantity::{Span, span};
@@ -20,6 +19,7 @@ use super::remote_body::body;
 use crate::authenticator::Remote;
 use crate::authenticator::remote::{Endpoint, Expected, Input, MAX_INPUT, Scheme};
 use crate::credential::Place;
+use crate::identity::ClaimPath;
 
 fields! {
     /// Another service judges the credential: a login endpoint, or token introspection (RFC 7662).
@@ -91,7 +91,7 @@ fields! {
     /// How an answer is read. Only one with status 200 vouches.
     struct AnswerForm {
         /// Statuses that deny; any other but 200 leads to 503.
-        denied: OneOrMany<Integer> = "[401]",
+        denied: Vec<Integer> = "[401]",
         /// Members that must have these values. Another value of the same type denies; anything else leads to 503.
         require: Table<Json> = "{}",
         /// The member, a NumericDate, after which the answer is no longer good.
@@ -99,20 +99,27 @@ fields! {
     }
 }
 
-fields! {
-    /// A member of the answer: at most one of these.
-    struct ExpiresForm {
-        /// By its name.
-        claim: Name,
-        /// Inside of others: the member names from the outermost to the innermost.
-        claim_path: ClaimPathForm,
-    }
-}
+/// A member of the answer, or `{}` for none.
+pub(super) struct ExpiresForm(Option<ClaimPath>);
 
 /// Endpoints: `default`, and those for values of the input that `by` names.
 pub(super) struct EndpointsForm {
     by: Option<String>,
     list: Vec<(String, Option<EndpointForm>)>,
+}
+
+impl Form for ExpiresForm {
+    fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
+        if node.value.as_object().is_some_and(Map::is_empty) {
+            return Some(Self(None));
+        }
+        ClaimForm::read(node, cx).map(|ClaimForm(path)| Self(Some(path)))
+    }
+
+    #[cfg(not(target_os = "wasi"))]
+    fn describe() -> Description {
+        ClaimForm::describe()
+    }
 }
 
 impl Form for EndpointsForm {
@@ -200,10 +207,7 @@ impl RemoteForm {
         let at_answer = at.name("answer");
         let denied = answer.denied(&at_answer.name("denied"), cx);
         let members = answer.members(&at_answer.name("require"), cx);
-        let expires = answer.expires.get()?;
-        if expires.claim.is_written() && expires.claim_path.is_written() {
-            cx.fault(&at_answer.name("expires"), format_args!("write at most one of claim, claim_path"));
-        }
+        let ExpiresForm(expires) = answer.expires.get()?;
         let identity = self.identity.get()?;
         let expected = Expected {
             members,
@@ -228,7 +232,7 @@ impl RemoteForm {
             body: body?,
             denied,
             expected,
-            expires: path(&expires.claim, &expires.claim_path),
+            expires: expires.clone(),
             identity: identity.compile()?,
             cache: cache?,
             max_in_flight: max_in_flight?,
@@ -310,7 +314,7 @@ impl RequestForm {
 impl AnswerForm {
     fn denied(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<u16> {
         let mut denied = Vec::new();
-        for (index, Integer(status)) in self.denied.get().map(|OneOrMany(list)| list.as_slice()).unwrap_or_default().iter().enumerate() {
+        for (index, Integer(status)) in self.denied.get().into_iter().flatten().enumerate() {
             match u16::try_from(*status) {
                 Ok(status @ 400..=499) => denied.push(status),
                 _ => cx.fault(&at.index(index), format_args!("not a status that can deny: 400 to 499")),

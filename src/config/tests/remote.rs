@@ -135,7 +135,7 @@ fn single_fields() {
             ("/answer/denied", json!([401, 503]), "answer.denied[1]: not a status that can deny"),
             ("/answer/require", json!({"a": {"b": 1}}), "answer.require.a: not a value to compare with"),
             ("/answer/require", json!({"a": null}), "answer.require.a: null"),
-            ("/answer/expires", json!({"claim": "exp", "claim_path": ["a"]}), "answer.expires: write at most one of"),
+            ("/answer/expires", json!({"claim": "exp", "claim_path": ["a"]}), "answer.expires: write exactly one of"),
             ("/answer/expires", json!("exp"), "answer.expires: text, where an object"),
             ("/identity/subject", json!({}), "identity.subject: write exactly one of claim, claim_path"),
             ("/cache", json!("61m"), "cache: 3660s is out of bounds; at least 0s, at most 3600s"),
