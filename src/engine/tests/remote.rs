@@ -46,11 +46,14 @@ fn outcome(decision: &Decision) -> &str {
     }
 }
 
-fn tick(engine: &mut Engine, now: UnixTime) -> (Vec<(Rc<Call>, Box<HttpCall>)>, Vec<(Ticket, Wait)>) {
+/// Callouts, and who was woken.
+type Sorted = (Vec<(Rc<Call>, Box<HttpCall>)>, Vec<(Ticket, Wait)>);
+
+fn tick(engine: &mut Engine, now: UnixTime) -> Sorted {
     sorted(engine.handle(Event::Tick, now, &mut || 0))
 }
 
-fn sorted(effects: Vec<Effect>) -> (Vec<(Rc<Call>, Box<HttpCall>)>, Vec<(Ticket, Wait)>) {
+fn sorted(effects: Vec<Effect>) -> Sorted {
     let (mut calls, mut woken) = (Vec::new(), Vec::new());
     for effect in effects {
         match effect {
