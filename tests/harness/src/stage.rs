@@ -224,6 +224,18 @@ pub struct RunningStage {
 }
 
 impl RunningStage {
+    /// One around another Envoy, such as one of a shipped configuration ([`crate::Example`]): its listeners are `http` and, if there is one, `https`, with
+    /// a certificate of this authority.
+    ///
+    /// # Panics
+    /// With Envoy's log, if Envoy doesn't start or has no such listener.
+    pub fn around(launch: Launch, upstream: Upstream, identity_provider: IdentityProvider, authority: Authority) -> Self {
+        let envoy = launch.component_log_level("wasm:debug").start();
+        let plain = envoy.listener("http");
+        let tls = envoy.has_listener("https").then(|| envoy.listener("https"));
+        Self { envoy, upstream, identity_provider, authority, plain, tls }
+    }
+
     /// A client of the listener without TLS.
     pub fn client(&self) -> Client {
         Client::new(self.plain)
