@@ -224,6 +224,16 @@ pub struct RunningStage {
 }
 
 impl RunningStage {
+    /// One around an Envoy that was started otherwise, such as by an [`crate::Example`]: cases without TLS go to the listener `plain`, those with TLS to
+    /// `tls`.
+    ///
+    /// # Panics
+    /// If Envoy has no such listeners.
+    pub fn around(envoy: Envoy, upstream: Upstream, plain: &str, tls: Option<&str>) -> Self {
+        let (plain, tls) = (envoy.listener(plain), tls.map(|name| envoy.listener(name)));
+        Self { envoy, upstream, identity_provider: IdentityProvider::start(), authority: Authority::new("none of the stage's"), plain, tls }
+    }
+
     /// A client of the listener without TLS.
     pub fn client(&self) -> Client {
         Client::new(self.plain)
