@@ -1,9 +1,11 @@
-//! JSON Web Tokens (RFC 7519) in compact JWS form (RFC 7515), judged as RFC 8725 advises.
+//! JSON Web Tokens (RFC 7519) in compact JWS form (RFC 7515), judged as RFC 8725 advises; and, where they are configured, in older forms.
 
 mod callers;
 mod claims;
+mod cyphernode;
 mod date;
 mod error;
+mod format;
 mod identity;
 mod signature;
 mod token;
@@ -11,6 +13,7 @@ mod typ;
 
 pub(super) use date::numeric_date;
 pub use error::{Excerpt, TokenError};
+pub use format::Format;
 pub(super) use identity::value_at;
 pub use token::Token;
 
@@ -55,6 +58,8 @@ pub struct Jwt {
     pub ignore_cnf: bool,
     /// A token must name its key.
     pub require_kid: bool,
+    /// In which forms tokens come.
+    pub formats: Vec<Format>,
     /// Where the token says who and what its bearer is.
     pub identity: TokenIdentity,
 }

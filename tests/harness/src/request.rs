@@ -94,6 +94,19 @@ impl Request {
         self
     }
 
+    /// The request as the arguments of curl, with its host from the origin (`http://127.0.0.1:8080`), for people to paste: its bytes should be text.
+    pub fn to_curl(&self, origin: &str) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\'', r"'\''");
+        let mut words = Vec::new();
+        if self.method != if self.body.is_some() { "POST" } else { "GET" } {
+            words.push(format!("-X {}", self.method));
+        }
+        words.extend(self.headers.iter().map(|(name, value)| format!("-H '{}: {}'", text(name), text(value))));
+        words.extend(self.body.iter().map(|body| format!("--data-binary '{}'", text(body))));
+        words.push(format!("'{origin}{}'", text(&self.target)));
+        words.join(" ")
+    }
+
     /// The bytes that go over an HTTP/1.1 connection.
     pub fn to_http1(&self) -> Vec<u8> {
         let mut bytes = Vec::new();

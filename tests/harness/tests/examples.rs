@@ -5,12 +5,33 @@ use std::process::Command;
 
 #[test]
 fn the_quickstart_shows_what_it_says() {
-    let output = Command::new(env!("CARGO_BIN_EXE_stage")).env("ONCE", "1").output().expect("the binary runs");
-    let (shown, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{shown}\n{complaints}");
-    for reason in ["credential_missing", "secret_unknown", "token_expired", "signature_invalid", "role_missing", "no_rule"] {
-        assert!(shown.contains(reason), "nothing was refused for {reason}:\n{shown}");
+    shows("quickstart", &["credential_missing", "secret_unknown", "token_expired", "signature_invalid", "role_missing", "no_rule"]);
+}
+
+#[test]
+fn icebreaker_one_shows_what_it_says() {
+    shows("icebreaker-one", &["role_missing", "roles_absent", "certificate_missing", "Envoy's TLS"]);
+}
+
+#[test]
+fn a_system_that_is_not_known_is_not_shown() {
+    let (success, output) = shown("carbon");
+    assert!(!success && output.contains("SYSTEM=carbon: there are quickstart, icebreaker-one"), "{output}");
+}
+
+/// `make run SYSTEM=...` ends well, and something is refused for each of these reasons.
+fn shows(system: &str, reasons: &[&str]) {
+    let (success, output) = shown(system);
+    assert!(success, "{output}");
+    for reason in reasons {
+        assert!(output.contains(reason), "nothing was refused for {reason}:\n{output}");
     }
+}
+
+fn shown(system: &str) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_stage")).env("ONCE", "1").env("SYSTEM", system).output().expect("the binary runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
 #[test]

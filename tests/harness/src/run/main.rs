@@ -1,25 +1,44 @@
-//! Runs `envoy/quickstart.yaml` as it is shipped, with a service behind it and an identity provider beside it, and shows
-//! what passes and what doesn't. With `ONCE=1` it then stops, and fails if a verdict was not the expected one.
+//! Runs one of the configurations under `envoy/` as it is shipped, with stand-ins for what it needs, and shows what passes
+//! and what doesn't: the quickstart, or the one that `SYSTEM` names. With `ONCE=1` it then stops, and fails if a verdict
+//! was not the expected one.
 //!
 //! Keys, secrets and certificates are fresh in each run. Nothing leaves the machine.
 
-mod credentials;
+mod folder;
+mod icebreaker_one;
+mod quickstart;
+mod system;
 mod visit;
 
-use credentials::Credentials;
-use portcullis_harness::{Envoy, Example, IdentityProvider, StartFailure, Upstream, portcullis_wasm, target_directory};
+use folder::Folder;
+use portcullis_harness::{Envoy, target_directory};
 use std::process::ExitCode;
+use system::System;
 use visit::Visit;
 
+/// The systems there are, by the names of their files under `envoy/`.
+#[rustfmt::skip]
+const SYSTEMS: &[(&str, Prepare)] = &[
+    ("quickstart", quickstart::prepare),
+    ("icebreaker-one", icebreaker_one::prepare),
+];
+
+type Prepare = fn(&Folder) -> System;
+
 fn main() -> ExitCode {
-    let once = std::env::var("ONCE").is_ok_and(|once| !once.is_empty() && once != "0");
+    let is_set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let once = is_set("ONCE").is_some_and(|once| once != "0");
+    let name = is_set("SYSTEM").unwrap_or_else(|| "quickstart".to_owned());
+    let Some((name, prepare)) = SYSTEMS.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<&str> = SYSTEMS.iter().map(|(known, _)| *known).collect();
+        eprintln!("SYSTEM={name}: there are {}", known.join(", "));
+        return ExitCode::FAILURE;
+    };
     // Files that outlast the table are for the reader to use; others must not replace those of another run.
     let passing = tempfile::tempdir().expect("a temporary folder");
-    let folder = if once { passing.path().to_path_buf() } else { target_directory().join("quickstart") };
-    let credentials = Credentials::fresh(&folder);
-    let upstream = Upstream::start();
-    let identity_provider = IdentityProvider::with_keys([credentials.users_key.clone()]);
-    let envoy = match start(&credentials, &upstream, &identity_provider) {
+    let folder = Folder::new(if once { passing.path().to_path_buf() } else { target_directory().join("run").join(name) });
+    let system = prepare(&folder);
+    let envoy = match system.launch.try_start() {
         Ok(envoy) => envoy,
         Err(failure) => {
             eprintln!("{failure}");
@@ -27,15 +46,17 @@ fn main() -> ExitCode {
         }
     };
 
-    let visits = visit::all(&credentials);
-    let as_expected = show(&envoy, &credentials, &visits);
+    let as_expected = show(&envoy, &system.visits);
     if once {
         return if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
 
     println!("\nTo try them yourself:\n");
-    for visit in &visits {
-        println!("# {}\n{}\n", visit.what, visit.curl(&envoy, &credentials));
+    for visit in &system.visits {
+        println!("# {}\n{}\n", visit.what, visit.curl(&envoy));
+    }
+    for note in &system.notes {
+        println!("{note}");
     }
     println!("Metrics: curl -s http://{}/stats/prometheus | grep portcullis", envoy.admin_address());
     println!("Access log: {}", envoy.directory().join("access.log").display());
@@ -45,36 +66,17 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The shipped file; only ports and paths are replaced in its text.
-fn start(credentials: &Credentials, upstream: &Upstream, idp: &IdentityProvider) -> Result<Envoy, StartFailure> {
-    let folder = credentials.folder.to_string_lossy();
-    Example::load("envoy/quickstart.yaml")
-        .port(9901, 0)
-        .port(10000, 0)
-        .port(10443, 0)
-        .port(8080, upstream.address().port())
-        .port(8081, idp.address().port())
-        .replace("address: 0.0.0.0", "address: 127.0.0.1")
-        .replace("/dev/stdout", "{{directory}}/access.log")
-        .replace("/etc/envoy/portcullis.wasm", &portcullis_wasm().to_string_lossy())
-        .replace("/etc/envoy/", &format!("{folder}/"))
-        .launch()
-        .env("PARTNERS_BILLING_SHA256", &credentials.billing_sha256())
-        .env("JOBS_KEY", &credentials.jobs_key_hex())
-        .try_start()
-}
-
 /// Makes the requests and prints a line for each; whether every verdict was the expected one.
-fn show(envoy: &Envoy, credentials: &Credentials, visits: &[Visit]) -> bool {
+fn show(envoy: &Envoy, visits: &[Visit]) -> bool {
     let wide = visits.iter().map(|visit| visit.what.len()).max().unwrap_or_default();
     println!("{:wide$}  {:7}  {:6}  why (from Envoy's access log)", "request", "verdict", "status");
     let mut as_expected = true;
     for visit in visits {
-        let outcome = visit.make(envoy, credentials);
+        let outcome = visit.make(envoy);
         let verdict = if outcome.allowed { "allowed" } else { "refused" };
-        let mark = if outcome.allowed == visit.allowed { "" } else { "  <- NOT EXPECTED" };
+        let mark = if outcome.allowed == visit.passes { "" } else { "  <- NOT EXPECTED" };
         println!("{:wide$}  {verdict:7}  {:6}  {}{mark}", visit.what, outcome.status, outcome.why);
-        as_expected &= outcome.allowed == visit.allowed;
+        as_expected &= outcome.allowed == visit.passes;
     }
     as_expected
 }

@@ -1,13 +1,11 @@
-//! What the callers of the quickstart present, and what Envoy has to know of it.
+//! What the callers present, and what Envoy has to know of it.
 
+use crate::folder::Folder;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_harness::{Algorithm, Authority, Certificate, Key, Leaf, der_utf8_sequence, mint, now};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 
 /// The name in the server's certificate, and the host that members ask for.
 pub(crate) const HOST: &str = "api.example";
@@ -15,9 +13,8 @@ pub(crate) const HOST: &str = "api.example";
 /// Tokens outlive a quickstart that stays up for a day.
 const LIFETIME: i64 = 24 * 3600;
 
-/// Fresh secrets, keys and certificates, and the folder that holds those of them that are files.
+/// Fresh secrets, keys and certificates.
 pub(crate) struct Credentials {
-    pub(crate) folder: PathBuf,
     pub(crate) billing_secret: String,
     pub(crate) jobs_key: Key,
     pub(crate) users_key: Key,
@@ -32,13 +29,12 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// Makes them, and writes the PEM files that Envoy and curl take.
-    pub(crate) fn fresh(folder: &Path) -> Self {
+    pub(crate) fn fresh(folder: &Folder) -> Self {
         let (servers, members, rogue) = (Authority::new("servers"), Authority::new("members"), Authority::new("members"));
         let server = servers.server(&[HOST, "localhost"]);
         let member = |name: &str, role: &str| Leaf::new().common_name(name).extension("1.3.6.1.4.1.62329.1.1", der_utf8_sequence(&[role]));
         let reader = "https://registry.example/role/reader";
         let credentials = Self {
-            folder: folder.to_path_buf(),
             billing_secret: URL_SAFE_NO_PAD.encode(Sha256::digest(Key::fresh(Algorithm::HS256).secret_bytes())),
             jobs_key: Key::secret(Algorithm::HS256, &Key::fresh(Algorithm::HS256).secret_bytes()[..32]),
             users_key: Key::fresh(Algorithm::ES256).with_kid("quickstart"),
@@ -47,26 +43,13 @@ impl Credentials {
             stranger: members.issue(member("member-2", "https://registry.example/role/writer")),
             forged: rogue.issue(member("member-1", reader)),
         };
-        fs::create_dir_all(folder).expect("the folder can be made");
-        credentials.write("servers-ca.pem", &credentials.servers.pem());
-        credentials.write("members-ca.pem", &members.pem());
-        credentials.write("server.pem", &server.chain_pem());
-        credentials.write("server.key", &server.key_pem());
-        for (name, certificate) in credentials.certificates() {
-            credentials.write(&format!("{name}.pem"), &certificate.chain_pem());
-            credentials.write(&format!("{name}.key"), &certificate.key_pem());
-        }
+        folder.write_authority("servers-ca", &credentials.servers);
+        folder.write_authority("members-ca", &members);
+        folder.write_certificate("server", &server);
+        folder.write_certificate("reader", &credentials.reader);
+        folder.write_certificate("stranger", &credentials.stranger);
+        folder.write_certificate("forged", &credentials.forged);
         credentials
-    }
-
-    /// The certificates of clients, by the names of their files.
-    fn certificates(&self) -> [(&'static str, &Certificate); 3] {
-        [("reader", &self.reader), ("stranger", &self.stranger), ("forged", &self.forged)]
-    }
-
-    /// A client's certificate, by the name of its files.
-    pub(crate) fn certificate(&self, name: &str) -> &Certificate {
-        self.certificates().into_iter().find(|(known, _)| *known == name).expect("one of the three").1
     }
 
     /// For `PARTNERS_BILLING_SHA256`.
@@ -103,14 +86,5 @@ impl Credentials {
         let claims = URL_SAFE_NO_PAD.decode(claims.unwrap_or_default()).expect("a token's claims are base64url");
         let claims = String::from_utf8_lossy(&claims).replace("alice", "bob");
         format!("{}.{}.{}", header.unwrap_or_default(), URL_SAFE_NO_PAD.encode(claims), signature.unwrap_or_default())
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let file = self.folder.join(name);
-        fs::write(&file, text).expect("the folder can be written to");
-        if name.ends_with(".key") {
-            // A key is its owner's alone; a failure leaves a test key readable on this machine.
-            let _ = fs::set_permissions(&file, fs::Permissions::from_mode(0o600));
-        }
     }
 }
