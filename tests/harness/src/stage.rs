@@ -225,14 +225,14 @@ pub struct RunningStage {
 
 impl RunningStage {
     /// One around another Envoy, such as one of a shipped configuration ([`crate::Example`]): its listeners are `http` and, if there is one, `https`, with
-    /// a certificate of this authority.
+    /// a certificate of this authority; or `https` alone.
     ///
     /// # Panics
     /// With Envoy's log, if Envoy doesn't start or has no such listener.
     pub fn around(launch: Launch, upstream: Upstream, identity_provider: IdentityProvider, authority: Authority) -> Self {
         let envoy = launch.component_log_level("wasm:debug").start();
-        let plain = envoy.listener("http");
         let tls = envoy.has_listener("https").then(|| envoy.listener("https"));
+        let plain = tls.filter(|_| !envoy.has_listener("http")).unwrap_or_else(|| envoy.listener("http"));
         Self { envoy, upstream, identity_provider, authority, plain, tls }
     }
 
