@@ -9,6 +9,11 @@ fn the_quickstart_shows_what_it_says() {
 }
 
 #[test]
+fn cyphernode_shows_what_it_says() {
+    shows("cyphernode", &["credential_missing", "token_expired", "signature_invalid", "token_malformed", "role_missing", "denied"]);
+}
+
+#[test]
 fn a_system_that_is_not_known_is_not_shown() {
     let (success, output) = shown("carbon");
     assert!(!success && output.contains("SYSTEM=carbon: there are quickstart"), "{output}");
