@@ -24,3 +24,6 @@ mod paths;
 
 #[path = "cyphernode/bad_input.rs"]
 mod bad_input;
+
+#[path = "cyphernode/configured.rs"]
+mod configured;

@@ -2,7 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use portcullis_harness::{Algorithm, Authority, Case, Example, HOST, IdentityProvider, Key, Request, RunningStage, Tls, Upstream, now};
+use portcullis_harness::{
+    Algorithm, Authority, Case, Example, HOST, IdentityProvider, Key, Launch, Request, RunningStage, Tls, Upstream, now,
+};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -103,15 +105,7 @@ impl Gatekeeper {
 
     pub(crate) fn start(change: impl FnOnce(Example) -> Example) -> Self {
         let (upstream, authority) = (Upstream::start(), Authority::new("servers"));
-        let certificate = authority.server(&[HOST]);
-        let example = Example::shipped("envoy/cyphernode.yaml", &[2009])
-            .port(8888, upstream.address().port())
-            .port(8080, upstream.address().port())
-            .replace("/etc/ssl/certs/cert.pem", "{{directory}}/cert.pem")
-            .replace("/etc/ssl/private/key.pem", "{{directory}}/key.pem");
-        let launch = change(example).launch().file("cert.pem", &certificate.chain_pem()).file("key.pem", &certificate.key_pem());
-        let launch =
-            [STATS, WATCHER, SPENDER, ADMIN].iter().fold(launch, |launch, caller| launch.env(&format!("KEY_{}", caller.id), caller.key));
+        let launch = launch(change, &upstream, &authority);
         let stage = RunningStage::around(launch, upstream, IdentityProvider::start(), authority);
         let tls = stage.client_tls();
         Self { stage, tls }
@@ -149,6 +143,18 @@ impl Gatekeeper {
             }
         }
     }
+}
+
+/// Envoy with the shipped file, not started yet, with a key for each caller.
+pub(crate) fn launch(change: impl FnOnce(Example) -> Example, upstream: &Upstream, authority: &Authority) -> Launch {
+    let certificate = authority.server(&[HOST]);
+    let example = Example::shipped("envoy/cyphernode.yaml", &[2009])
+        .port(8888, upstream.address().port())
+        .port(8080, upstream.address().port())
+        .replace("/etc/ssl/certs/cert.pem", "{{directory}}/cert.pem")
+        .replace("/etc/ssl/private/key.pem", "{{directory}}/key.pem");
+    let launch = change(example).launch().file("cert.pem", &certificate.chain_pem()).file("key.pem", &certificate.key_pem());
+    [STATS, WATCHER, SPENDER, ADMIN].iter().fold(launch, |launch, caller| launch.env(&format!("KEY_{}", caller.id), caller.key))
 }
 
 /// What the shipped file has in comments for the gatekeeper of 2018.
