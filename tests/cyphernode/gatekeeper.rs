@@ -2,9 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use portcullis_harness::{
-    Algorithm, Authority, Case, Example, HOST, IdentityProvider, Key, Launch, Request, RunningStage, Tls, Upstream, now,
-};
+use portcullis_harness::{Algorithm, Authority, Case, Example, HOST, Key, Launch, Request, RunningStage, Tls, Upstream, now};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -106,9 +104,9 @@ impl Gatekeeper {
     pub(crate) fn start(change: impl FnOnce(Example) -> Example) -> Self {
         let (upstream, authority) = (Upstream::start(), Authority::new("servers"));
         let launch = launch(change, &upstream, &authority);
-        let stage = RunningStage::around(launch, upstream, IdentityProvider::start(), authority);
-        let tls = stage.client_tls();
-        Self { stage, tls }
+        let envoy = launch.component_log_level("wasm:debug").start();
+        let tls = Tls::new(&authority);
+        Self { stage: RunningStage::by_listeners(envoy, upstream, "https", Some("https")), tls }
     }
 
     #[track_caller]

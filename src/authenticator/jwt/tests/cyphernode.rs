@@ -398,8 +398,10 @@ proptest! {
             let jwt = gatekeeper(formats);
             prop_assert!(jwt.read(&bytes).and_then(|token| authenticate(&jwt, &token, None, UnixTime::from_seconds(1))).is_err());
             prop_assert!(judge(&jwt, &parts.join(".")).is_err());
-            prop_assert!(judge(&jwt, &format!("{}.{}.{mac}", STANDARD.encode(HEADER), STANDARD.encode(&claims))).is_err());
-            prop_assert!(judge(&jwt, &format!("{}.{}.{mac}", STANDARD.encode(HEADER), STANDARD.encode(payload("001", NOW + 10)))).is_err());
+            for claims in [claims.clone(), payload("001", NOW + 10)] {
+                let token = format!("{}.{}.{mac}", STANDARD.encode(HEADER), STANDARD.encode(claims));
+                prop_assert!(judge(&jwt, &token).is_err());
+            }
         }
     }
 }

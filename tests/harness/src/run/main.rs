@@ -6,6 +6,7 @@
 
 mod cyphernode;
 mod folder;
+mod icebreaker_one;
 mod quickstart;
 mod system;
 mod visit;
@@ -20,6 +21,7 @@ use visit::Visit;
 #[rustfmt::skip]
 const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
+    ("icebreaker-one", icebreaker_one::prepare),
     ("cyphernode", cyphernode::prepare),
 ];
 
