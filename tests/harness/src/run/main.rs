@@ -4,6 +4,7 @@
 //!
 //! Keys, secrets and certificates are fresh in each run. Nothing leaves the machine.
 
+mod cyphernode;
 mod folder;
 mod icebreaker_one;
 mod quickstart;
@@ -21,6 +22,7 @@ use visit::Visit;
 const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
     ("icebreaker-one", icebreaker_one::prepare),
+    ("cyphernode", cyphernode::prepare),
 ];
 
 type Prepare = fn(&Folder) -> System;
