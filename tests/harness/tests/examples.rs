@@ -9,6 +9,11 @@ fn the_quickstart_shows_what_it_says() {
 }
 
 #[test]
+fn carbon_engine_shows_what_it_says() {
+    shows("carbon-engine", &["credential_missing", "token_malformed", "token_expired", "issuer_mismatch", "key_unknown", "scope_missing"]);
+}
+
+#[test]
 fn a_system_that_is_not_known_is_not_shown() {
     let (success, output) = shown("carbon");
     assert!(!success && output.contains("SYSTEM=carbon: there are quickstart"), "{output}");
