@@ -6,6 +6,7 @@
 
 mod carbon_engine;
 mod folder;
+mod icebreaker_one;
 mod quickstart;
 mod system;
 mod visit;
@@ -21,6 +22,7 @@ use visit::Visit;
 const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
     ("carbon-engine", carbon_engine::prepare),
+    ("icebreaker-one", icebreaker_one::prepare),
 ];
 
 type Prepare = fn(&Folder) -> System;
