@@ -107,6 +107,9 @@ providers:
     fn jwt(&self, settings: &mut Settings) -> String {
         settings.uses(&[ISSUER, JWKS, SUBS, SCOPE]);
         let issuer = settings.required(ISSUER).unwrap_or_else(|| MISSING.to_owned());
+        if issuer.trim() != issuer {
+            settings.fault(ISSUER, "white space around it would be part of it, and iss is compared byte for byte");
+        }
         let jwks = settings.required(JWKS).unwrap_or_else(|| MISSING.to_owned());
         let subjects = settings.optional(SUBS).unwrap_or_default();
         let scope = settings.optional(SCOPE);
