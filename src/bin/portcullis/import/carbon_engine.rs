@@ -20,7 +20,7 @@ use settings::{ISSUER, JWKS, KEY, MODE, SCOPE, SUBS, Settings};
 #[command(after_help = "Examples:
   portcullis import carbon-engine --env-file carbon.env > plugin.yaml
   COGO_AUTHENTICATION_MODE=none portcullis import carbon-engine
-  portcullis import carbon-engine --env-file carbon.env --cluster cognito --engine-secret ENGINE_SECRET")]
+  portcullis import carbon-engine --env-file carbon.env --engine-secret ENGINE_SECRET")]
 pub(crate) struct CarbonEngine {
     /// Read the variables from this file (NAME=VALUE lines, as docker takes them) instead of the environment
     #[arg(long, value_name = "FILE")]

@@ -17,12 +17,13 @@ use keys_properties::Keys;
 
 /// From cyphernode's keys.properties and api.properties
 ///
-/// The files are read, never run: a line that would do anything else than name a key or an action is refused. Keys stay out of the
-/// configuration, unless --inline puts them there: it takes them from variables, KEY_001 for the key 001.
+/// The files are read, never run: a line that would do anything else than name a key or an action is refused. The configuration takes
+/// the keys from variables (KEY_001 for the key 001), unless --inline puts them there.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  portcullis import cyphernode --keys keys.properties --api api.properties --env-file keys.env > plugin.yaml
-  portcullis import cyphernode --keys keys.properties --format 2018        (of 2018, without groups)")]
+  portcullis import cyphernode --keys keys.properties --api api.properties \\
+    --env-file keys.env > plugin.yaml
+  portcullis import cyphernode --keys keys.properties > plugin.yaml         (keys of 2018)")]
 pub(crate) struct Cyphernode {
     /// Who may call: `kapi_id=...;kapi_key=...;kapi_groups=...` lines, or those of 2018, `key001=...`
     #[arg(long, value_name = "FILE")]
