@@ -5,6 +5,7 @@
 //! Keys, secrets and certificates are fresh in each run. Nothing leaves the machine.
 
 mod cyphernode;
+mod carbon_engine;
 mod folder;
 mod icebreaker_one;
 mod quickstart;
@@ -21,6 +22,7 @@ use visit::Visit;
 #[rustfmt::skip]
 const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
+    ("carbon-engine", carbon_engine::prepare),
     ("icebreaker-one", icebreaker_one::prepare),
     ("cyphernode", cyphernode::prepare),
 ];
