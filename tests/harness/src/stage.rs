@@ -224,6 +224,13 @@ pub struct RunningStage {
 }
 
 impl RunningStage {
+    /// Around an Envoy that was started otherwise, from an [`crate::Example`] for instance: its listener of this name is the one without TLS.
+    pub fn around(envoy: Envoy, listener: &str, upstream: Upstream) -> Self {
+        let plain = envoy.listener(listener);
+        let authority = Authority::new("servers of the stage");
+        Self { envoy, upstream, identity_provider: IdentityProvider::start(), authority, plain, tls: None }
+    }
+
     /// A client of the listener without TLS.
     pub fn client(&self) -> Client {
         Client::new(self.plain)
