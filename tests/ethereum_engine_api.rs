@@ -38,15 +38,16 @@ mod attempts;
 use attempts::{Attempt, Outcome, attempts, with};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use house::{KEY, VARIABLE, call, capabilities, example, handshake, hex, launch, stage, token};
-use portcullis::config::load;
+use house::{KEY, VARIABLE, by, call, capabilities, example, handshake, hex, launch, stage, token};
+use portcullis::config::{Fault, Warning, load};
 use portcullis::decision::{Asked, Decision};
 use portcullis::engine::Engine;
 use portcullis::judgement::At;
 use portcullis::peer::Plaintext;
+use portcullis::policy::Policy;
 use portcullis::signature::Module;
 use portcullis::time::UnixTime;
-use portcullis_harness::{Answer, Case, Client, ClientError, Request, Response, RunningStage, now};
+use portcullis_harness::{Answer, Case, Client, ClientError, Received, Request, Response, RunningStage, Upstream, now};
 use serde_json::{Value, json};
 use std::rc::Rc;
 use std::sync::LazyLock;
@@ -105,7 +106,12 @@ fn over(stage: &RunningStage, attempt: &Attempt, http2: bool) -> Result<(), Stri
             case.answer("content-type", "text/plain; charset=utf-8").answer("cache-control", "no-store")
         }
     };
-    case.run(stage).map(|response| assert_tells_nothing(&response))
+    let response = case.run(stage)?;
+    // The stand-in for the execution client tells all that it got.
+    if attempt.outcome != Outcome::Passes {
+        assert_tells_nothing(&response);
+    }
+    Ok(())
 }
 
 #[test]
@@ -194,14 +200,18 @@ fn to_the_second() {
     }
 }
 
-/// The plugin's configuration as Envoy has it from the shipped file, loaded here.
 fn engine() -> Engine {
+    let (policy, warnings) = loaded(&hex(KEY)).expect("it loads");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    Engine::new(policy, Rc::default(), UnixTime::from_seconds(0), 1)
+}
+
+/// The plugin's configuration as Envoy has it from the shipped file, loaded here, with this in the variable.
+fn loaded(secret: &str) -> Result<(Policy, Vec<Warning>), Vec<Fault>> {
     let dump = shipped().envoy.config_dump();
     let configuration = find(&dump, "configuration").expect("the plugin's configuration");
     let configuration = configuration["value"].to_string();
-    let (policy, warnings) = load(configuration.as_bytes(), &|name| (name == VARIABLE).then(|| hex(KEY))).expect("it loads");
-    assert!(warnings.is_empty(), "{warnings:?}");
-    Engine::new(policy, Rc::default(), UnixTime::from_seconds(0), 1)
+    load(configuration.as_bytes(), &|name| (name == VARIABLE).then(|| secret.to_owned()))
 }
 
 /// The member of this name, wherever it stands.
@@ -218,15 +228,20 @@ fn each_request_of_a_connection() {
     let stage = shipped();
     for client in [stage.client(), stage.client().http2()] {
         let mut connection = client.connect().expect("a connection");
-        let mut status = |authorization: Option<String>| {
-            let request = authorization.into_iter().fold(call(), |request, token| request.bearer(&token));
+        let mut status = |request: Request, token: Option<String>| {
+            let request = token.into_iter().fold(request.host("localhost"), |request, token| request.bearer(&token));
             connection.send(&request).expect("the connection stays").status
         };
         let fresh = || Some(token(json!({"iat": now(0)})));
-        assert_eq!(status(fresh()), 200);
-        assert_eq!(status(Some(token(json!({"iat": now(-100)})))), 401);
-        assert_eq!(status(None), 401);
-        assert_eq!(status(fresh()), 200);
+        let stale = || Some(token(json!({"iat": now(-100)})));
+        let post = || Request::post("/", capabilities().to_string());
+        assert_eq!(status(post(), fresh()), 200);
+        assert_eq!(status(post(), fresh()), 200);
+        assert_eq!(status(Request::get("/"), stale()), 401);
+        assert_eq!(status(Request::get("/"), None), 401);
+        assert_eq!(status(post(), fresh()), 200);
+        // On HTTP/1.1, where Envoy reads no body of what is refused, this is the last one.
+        assert_eq!(status(post(), stale()), 401);
     }
 }
 
@@ -298,7 +313,7 @@ fn nothing_is_exempt() {
         on("elsewhere.example").expect(401).reason("credential_missing").named("another host without a token"),
         on("elsewhere.example").bearer(&fresh).expect(403).body_contains("invalid host").not_upstream().named("another host"),
     ];
-    for path in ["/", "/healthz", "/health", "/ready", "/metrics", "/graphql", "/ws", "/%2e%2e/", "//", "/?token=x", "*"] {
+    for path in ["/", "/healthz", "/health", "/ready", "/metrics", "/graphql", "/ws", "/%2e%2e/", "//", "/?token=x"] {
         for method in ["GET", "POST", "HEAD", "PUT", "DELETE"] {
             cases.push(Case::method(method, path).host("localhost").expect(401).reason("credential_missing"));
         }
@@ -325,7 +340,7 @@ fn sixty_four_kibibytes_of_garbage() {
             Err(error) => assert!(matches!(error, ClientError::Closed(_)), "{error}"),
         }
     }
-    let garbage = |received: &portcullis_harness::Received| received.header("host").is_some_and(|host| host.contains("garbage"));
+    let garbage = |received: &Received| received.header("host").is_some_and(|host| host.contains("garbage"));
     assert!(!stage.upstream.received()[before..].iter().any(garbage));
     stage.check([Case::new(call()).bearer(&token(json!({"iat": now(0)}))).expect(200)]);
     assert_nothing_leaked(stage);
@@ -349,22 +364,17 @@ fn refusals_say_why() {
 #[test]
 fn keys_that_are_accepted() {
     let key = hex(KEY);
-    for secret in [
-        key.clone(),
-        format!("0x{key}"),
-        format!("0X{key}"),
-        format!("{key}\n"),
-        format!("0x{key}\r\n"),
-        key.to_uppercase(),
-        format!("0x{}\n", key.to_uppercase()),
-        format!(" {key}\t"),
-    ] {
-        let upstream = portcullis_harness::Upstream::start();
+    let upper = key.to_uppercase();
+    for secret in [format!("0x{key}"), format!("0X{key}"), format!("{key}\n"), format!("{key}\r\n"), upper.clone(), format!(" {key}\t")] {
+        assert!(loaded(&secret).is_ok(), "{secret:?}");
+    }
+    for secret in [format!("0x{key}\n"), format!("{upper}\r\n"), format!("0X{upper}")] {
+        let upstream = Upstream::start();
         let envoy = launch(&example(upstream.address().port())).env(VARIABLE, &secret).start();
         let stage = RunningStage::around(envoy, "engine", upstream);
         stage.check([
             Case::new(call()).bearer(&token(json!({"iat": now(0)}))).expect(200).named(&secret),
-            Case::new(call()).bearer(&house::by("k".repeat(32), json!({"iat": now(0)}))).expect(401).reason("signature_invalid"),
+            Case::new(call()).bearer(&by("k".repeat(32), json!({"iat": now(0)}))).expect(401).reason("signature_invalid"),
         ]);
         assert_nothing_leaked(&stage);
     }
@@ -374,32 +384,44 @@ fn keys_that_are_accepted() {
 fn keys_that_are_refused() {
     let key = hex(KEY);
     let length = |bytes: usize| format!("{bytes} bytes, where 32 are wanted (the variable {VARIABLE})");
-    let not_hex = || "not hex: ".to_owned();
-    for (secret, fault) in [
+    let (not_hex, empty) = ("not hex: ".to_owned(), format!("the secret is empty (the variable {VARIABLE})"));
+    let by_envoy = [
         (key[..62].to_owned(), length(31)),
-        (key[..63].to_owned(), not_hex()),
-        (format!("{key}0"), not_hex()),
+        (key[..63].to_owned(), not_hex.clone()),
         (format!("{key}73"), length(33)),
+        (key.replace("73", "7x"), not_hex.clone()),
+        (String::new(), empty.clone()),
+        (format!("{key}\n{key}\n"), not_hex.clone()),
+    ];
+    let here = [
+        (format!("{key}0"), not_hex.clone()),
         (format!("0x{key}00"), length(33)),
         (format!("{key}{key}"), length(64)),
-        (key.replace("73", "7x"), not_hex()),
-        (format!("0x0x{key}"), not_hex()),
-        (format!("{key}\n{key}"), not_hex()),
-        (format!("{key}\n{key}\n"), not_hex()),
-        (format!("{key}junk"), not_hex()),
-        (format!("{} {}", &key[..32], &key[32..]), not_hex()),
-        (KEY.to_owned(), not_hex()),
-        (String::new(), "the secret is empty (the variable ENGINE_JWT_SECRET)".to_owned()),
-        ("\n".to_owned(), "the secret is empty (the variable ENGINE_JWT_SECRET)".to_owned()),
-        ("0x".to_owned(), "the secret is empty (the variable ENGINE_JWT_SECRET)".to_owned()),
-    ] {
-        let (accepted, log) = launch(&example(1)).env(VARIABLE, &secret).validate();
-        assert!(!accepted && log.contains(&fault) && log.contains(VARIABLE), "{secret:?} leads to {log}");
-        let parts = secret.lines().map(|line| line.get(..16).unwrap_or(line)).filter(|part| part.len() > 2);
-        for part in parts {
-            assert!(!log.contains(part), "the log holds {part}: {log}");
-        }
+        (format!("0x0x{key}"), not_hex.clone()),
+        (format!("{key}\r{key}"), not_hex.clone()),
+        (format!("{key}junk"), not_hex.clone()),
+        (format!("{} {}", &key[..32], &key[32..]), not_hex.clone()),
+        (KEY.to_owned(), not_hex),
+        ("\n".to_owned(), empty.clone()),
+        ("0x".to_owned(), empty),
+    ];
+    for (secret, fault) in &here {
+        let faults: String = loaded(secret).err().expect("it is refused").iter().map(ToString::to_string).collect();
+        assert_names_the_variable(secret, fault, &faults);
+    }
+    for (secret, fault) in &by_envoy {
+        let (accepted, log) = launch(&example(1)).env(VARIABLE, secret).validate();
+        assert!(!accepted, "{secret:?}");
+        assert_names_the_variable(secret, fault, &log);
     }
     let (accepted, log) = example(1).launch().validate();
     assert!(!accepted && log.contains("the environment variable ENGINE_JWT_SECRET is not set"), "{log}");
+}
+
+/// And holds nothing of its value.
+fn assert_names_the_variable(secret: &str, fault: &str, text: &str) {
+    assert!(text.contains(fault) && text.contains(VARIABLE), "{secret:?} leads to {text}");
+    for part in secret.lines().map(|line| line.get(..16).unwrap_or(line)).filter(|part| part.len() > 2) {
+        assert!(!text.contains(part), "{part} stands in {text}");
+    }
 }
