@@ -371,7 +371,7 @@ fn keys_that_are_accepted() {
     for secret in [format!("0x{key}\n"), format!("{upper}\r\n"), format!("0X{upper}")] {
         let upstream = Upstream::start();
         let envoy = launch(&example(upstream.address().port())).env(VARIABLE, &secret).start();
-        let stage = RunningStage::around(envoy, "engine", upstream);
+        let stage = RunningStage::by_listeners(envoy, upstream, "http", None);
         stage.check([
             Case::new(call()).bearer(&token(json!({"iat": now(0)}))).expect(200).named(&secret),
             Case::new(call()).bearer(&by("k".repeat(32), json!({"iat": now(0)}))).expect(401).reason("signature_invalid"),

@@ -19,7 +19,7 @@ use tool::tool;
 fn call(client: &Path, stage: &RunningStage, scheme: &str, key: &str, seconds: u64) -> Result<String, String> {
     let file = stage.envoy.directory().join("jwt.hex");
     std::fs::write(&file, key).expect("the folder can be written to");
-    let url = format!("{scheme}://localhost:{}", stage.envoy.listener("engine").port());
+    let url = format!("{scheme}://localhost:{}", stage.envoy.listener("http").port());
     let output = Command::new(client).arg(url).arg(file).arg(seconds.to_string()).output().expect("the client runs");
     let (printed, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() { Ok(printed.trim().to_owned()) } else { Err(error.into_owned()) }

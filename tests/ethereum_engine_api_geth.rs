@@ -123,7 +123,7 @@ impl Consensus {
 fn a_block_is_made_through_envoy() {
     let Some(geth) = Geth::start("geth-block") else { return };
     let envoy = geth.envoy(|example| example);
-    let consensus = Consensus { client: Client::new(envoy.listener("engine")) };
+    let consensus = Consensus { client: Client::new(envoy.listener("http")) };
     let capabilities = consensus.call("engine_exchangeCapabilities", json!([["engine_newPayloadV2"]]));
     assert!(capabilities.as_array().is_some_and(|list| list.contains(&json!("engine_newPayloadV2"))), "{capabilities}");
     assert_eq!(consensus.call("eth_chainId", json!([])), "0x539");
@@ -147,7 +147,7 @@ fn a_block_is_made_through_envoy() {
 fn envoy_and_geth_agree() {
     let Some(geth) = Geth::start("geth-agree") else { return };
     let envoy = geth.envoy(|example| example);
-    let (direct, through) = (Client::new(geth.address), Client::new(envoy.listener("engine")));
+    let (direct, through) = (Client::new(geth.address), Client::new(envoy.listener("http")));
     let reached = || envoy.stat("cluster.execution.upstream_rq_total").unwrap_or_default();
     let mut failures = Vec::new();
     for attempt in attempts() {
@@ -175,7 +175,7 @@ fn envoy_and_geth_agree() {
 fn a_websocket_to_geth_outlives_its_token() {
     let Some(geth) = Geth::start("geth-websocket") else { return };
     let envoy = geth.envoy(|example| example.replace("max_token_age: 60s", "max_token_age: 2s"));
-    let client = Client::new(envoy.listener("engine"));
+    let client = Client::new(envoy.listener("http"));
     let token = token(json!({"iat": now(0)}));
     let mut socket = client.websocket(&handshake().bearer(&token)).unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let mut ask = || {
@@ -202,8 +202,8 @@ fn the_names_of_the_host_are_envoys() {
     let status =
         |address: SocketAddr, host: &str| Client::new(address).send(&call().host(host).bearer(&token(json!({"iat": now(0)})))).status;
     assert_eq!(status(geth.address, "execution.example:8551"), 403);
-    assert_eq!(status(envoy.listener("engine"), "execution.example:8551"), 200);
-    assert_eq!(status(envoy.listener("engine"), "elsewhere.example:8551"), 403);
+    assert_eq!(status(envoy.listener("http"), "execution.example:8551"), 200);
+    assert_eq!(status(envoy.listener("http"), "elsewhere.example:8551"), 403);
 }
 
 /// alloy, where it is there too, with geth behind Envoy.
@@ -213,7 +213,7 @@ fn alloy_talks_to_geth() {
     let Some(geth) = Geth::start("geth-alloy") else { return };
     let envoy = geth.envoy(|example| example.replace("max_token_age: 60s", "max_token_age: 2s"));
     for scheme in ["http", "ws"] {
-        let url = format!("{scheme}://localhost:{}", envoy.listener("engine").port());
+        let url = format!("{scheme}://localhost:{}", envoy.listener("http").port());
         let output = Command::new(&client).arg(url).arg(geth.directory.join("jwt.hex")).arg("7").output().expect("the client runs");
         let (printed, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && printed.contains("engine_newPayloadV4"), "{scheme}: {printed}{error}");

@@ -1,6 +1,6 @@
 //! The shipped configuration, running, and what consensus clients send.
 
-use portcullis_harness::{Algorithm, Example, Jws, Key, Launch, Request, RunningStage, Upstream, portcullis_wasm};
+use portcullis_harness::{Algorithm, Example, Jws, Key, Launch, Request, RunningStage, Upstream};
 use serde_json::{Value, json};
 
 /// The key that the suite `hive` gives to every client, and so do these tests: 32 bytes.
@@ -9,9 +9,6 @@ pub(crate) const KEY: &str = "secretsecretsecretsecretsecretse";
 /// The name of the variable that Envoy takes the key from.
 pub(crate) const VARIABLE: &str = "ENGINE_JWT_SECRET";
 
-/// The listener's port as shipped, and the execution client's.
-const PORTS: (u16, u16) = (8551, 18551);
-
 /// In hex, as in `jwt.hex`.
 pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -19,15 +16,7 @@ pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
 
 /// The shipped file, in front of an execution client at this port.
 pub(crate) fn example(execution_port: u16) -> Example {
-    Example::load("envoy/ethereum-engine-api.yaml")
-        .port(9901, 0)
-        .port(PORTS.0, 0)
-        .port(PORTS.1, execution_port)
-        .replace("address: 0.0.0.0", "address: 127.0.0.1")
-        // Requests are found by the id that the test gave them.
-        .replace("use_remote_address: true", "use_remote_address: true\n                preserve_external_request_id: true")
-        .replace("/dev/stdout", "{{directory}}/access.log")
-        .replace("/etc/envoy/portcullis.wasm", &portcullis_wasm().to_string_lossy())
+    Example::shipped("envoy/ethereum-engine-api.yaml", &[8551]).port(18551, execution_port)
 }
 
 /// With the key, and a log that tells all that the module would ever tell.
@@ -39,7 +28,7 @@ pub(crate) fn launch(example: &Example) -> Launch {
 pub(crate) fn stage(change: impl FnOnce(Example) -> Example) -> RunningStage {
     let upstream = Upstream::start();
     let envoy = launch(&change(example(upstream.address().port()))).start();
-    RunningStage::around(envoy, "engine", upstream)
+    RunningStage::by_listeners(envoy, upstream, "http", None)
 }
 
 /// What a consensus client begins with.

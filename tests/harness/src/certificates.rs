@@ -5,16 +5,17 @@ use crate::key::rsa_2048;
 use der::Encode;
 use der::asn1::{OctetStringRef, Utf8StringRef};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
+use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
-/// A certification authority, with an ECDSA P-256 key of its own. Clones are the same authority.
+/// A certification authority, with a key of its own. Clones are the same authority.
 #[derive(Clone)]
 pub struct Authority {
     issuer: Arc<CertifiedIssuer<'static, KeyPair>>,
@@ -26,15 +27,23 @@ impl Authority {
     /// A root with this common name and a fresh key. Two of one name are strangers to each other: that is what a rogue
     /// authority is.
     pub fn new(name: &str) -> Self {
-        let key = KeyPair::generate().expect("a P-256 key");
-        let issuer = CertifiedIssuer::self_signed(authority_params(name), key).expect("a root certificate");
+        Self::made(name, Make::Usual)
+    }
+
+    /// A root that is made otherwise.
+    pub fn made(name: &str, make: Make) -> Self {
+        let issuer = CertifiedIssuer::self_signed(make.params(name), make.key()).expect("a root certificate");
         Self { issuer: Arc::new(issuer), above: Vec::new() }
     }
 
     /// An intermediate below this one.
     pub fn intermediate(&self, name: &str) -> Self {
-        let key = KeyPair::generate().expect("a P-256 key");
-        let issuer = CertifiedIssuer::signed_by(authority_params(name), key, &self.issuer).expect("a certificate");
+        self.intermediate_made(name, Make::Usual)
+    }
+
+    /// An intermediate that is made otherwise.
+    pub fn intermediate_made(&self, name: &str, make: Make) -> Self {
+        let issuer = CertifiedIssuer::signed_by(make.params(name), make.key(), &self.issuer).expect("a certificate");
         let mut above = vec![issuer.der().to_vec()];
         above.extend(self.above.iter().cloned());
         Self { issuer: Arc::new(issuer), above }
@@ -66,26 +75,82 @@ impl Authority {
     /// # Panics
     /// If a name or an OID can't stand in a certificate.
     pub fn issue(&self, leaf: Leaf) -> Certificate {
-        let key = if leaf.rsa {
-            let der = rustls::pki_types::PrivatePkcs8KeyDer::from(rsa_2048(2));
-            KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_RSA_SHA256).expect("a fixed RSA key")
-        } else {
-            KeyPair::generate().expect("a P-256 key")
+        let Leaf { mut params, rsa } = leaf;
+        let key = if rsa { rsa_key(2) } else { KeyPair::generate().expect("a P-256 key") };
+        let mut serial = [0; 16];
+        SystemRandom::new().fill(&mut serial).expect("random octets");
+        serial[0] &= 0x7f;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate can be made of this");
+        Certificate { der: certificate.der().to_vec(), above: self.above.clone(), serial, key: Arc::new(key) }
+    }
+
+    /// Its revocation list in PEM, with these certificates on it; good until so many seconds from now.
+    ///
+    /// # Panics
+    /// If that is no time after yesterday, or it isn't [`Make::Usual`] and may not sign lists.
+    pub fn revocation_list(&self, revoked: &[&Certificate], until: i64) -> String {
+        let (since, _) = around_now();
+        let revoked_certs = revoked.iter().map(|certificate| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&certificate.serial),
+            revocation_time: since,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: since,
+            next_update: OffsetDateTime::now_utc() + Duration::seconds(until),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked_certs.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
         };
-        let certificate = leaf.params.signed_by(&key, &self.issuer).expect("a certificate can be made of this");
-        Certificate { der: certificate.der().to_vec(), above: self.above.clone(), key: Arc::new(key) }
+        params.signed_by(&self.issuer).and_then(|list| list.pem()).expect("a revocation list")
     }
 }
 
-fn authority_params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.use_authority_key_identifier_extension = true;
-    (params.not_before, params.not_after) = around_now();
-    params
+/// How an authority is made.
+#[derive(Clone, Copy, Debug)]
+pub enum Make {
+    /// P-256, for certificates and revocation lists.
+    Usual,
+    /// P-384, likewise.
+    P384,
+    /// P-256, and no authority may stand below it (`pathlen` 0).
+    Last,
+    /// RSA of 2048 bits, by the number of a fixed key; its certificate says that it is an authority, and nothing else.
+    Rsa(u32),
+}
+
+impl Make {
+    fn key(self) -> KeyPair {
+        match self {
+            Self::Usual | Self::Last => KeyPair::generate().expect("a P-256 key"),
+            Self::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("a P-384 key"),
+            Self::Rsa(number) => rsa_key(number),
+        }
+    }
+
+    fn params(self, name: &str) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(match self {
+            Self::Last => BasicConstraints::Constrained(0),
+            _ => BasicConstraints::Unconstrained,
+        });
+        if !matches!(self, Self::Rsa(_)) {
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        }
+        params.use_authority_key_identifier_extension = true;
+        (params.not_before, params.not_after) = around_now();
+        params
+    }
+}
+
+fn rsa_key(number: u32) -> KeyPair {
+    let der = rustls::pki_types::PrivatePkcs8KeyDer::from(rsa_2048(number));
+    KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_RSA_SHA256).expect("a fixed RSA key")
 }
 
 fn around_now() -> (OffsetDateTime, OffsetDateTime) {
@@ -235,6 +300,22 @@ impl Leaf {
         self
     }
 
+    /// For any purpose that a key for signing and key encipherment serves: without an extended key usage.
+    #[must_use]
+    pub fn for_any_purpose(mut self) -> Self {
+        self.params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        self.params.extended_key_usages = Vec::new();
+        self
+    }
+
+    /// Without a word on what its key is for.
+    #[must_use]
+    pub fn without_usages(mut self) -> Self {
+        self.params.key_usages = Vec::new();
+        self.params.extended_key_usages = Vec::new();
+        self
+    }
+
     /// With an RSA key of 2048 bits (always the same one).
     #[must_use]
     pub fn rsa(mut self) -> Self {
@@ -248,6 +329,7 @@ impl Leaf {
 pub struct Certificate {
     der: Vec<u8>,
     above: Vec<Vec<u8>>,
+    serial: [u8; 16],
     key: Arc<KeyPair>,
 }
 

@@ -13,7 +13,7 @@
 //! | the service behind Envoy | [`Upstream`]; any other HTTP service: [`Server`]; what they answer: [`Answer`]; what they got: [`Received`] |
 //! | key sets, and their failures | [`IdentityProvider`] |
 //! | keys and tokens | [`Key`], [`mint`]; hostile tokens: [`Jws`]; another opinion of them: [`Oracle`] |
-//! | certificates | [`Authority`], [`Leaf`], [`Certificate`] |
+//! | certificates | [`Authority`], [`Leaf`], [`Certificate`]; those of Icebreaker One's scheme: [`icebreaker_one`] |
 //! | requests one by one | [`Client`], [`Connection`], [`Request`], [`Response`], [`Tls`], [`WebSocket`] |
 //! | to wait for something | [`poll`], [`Envoy::wait_for_log`], [`Envoy::wait_for_stat`], [`IdentityProvider::wait_for_fetches`] |
 //!
@@ -55,6 +55,7 @@ mod envoy_binary;
 mod example;
 mod grpc;
 mod http1;
+pub mod icebreaker_one;
 mod identity_provider;
 mod key;
 mod log;
@@ -77,7 +78,7 @@ pub use access_log::AccessLog;
 pub use answer::Answer;
 pub use bootstrap::{Bootstrap, PLAIN, TLS, cluster, guard, to_yaml};
 pub use case::Case;
-pub use certificates::{Authority, Certificate, Leaf, der_octets, der_utf8, der_utf8_sequence};
+pub use certificates::{Authority, Certificate, Leaf, Make, der_octets, der_utf8, der_utf8_sequence};
 pub use client::{Client, Connection};
 pub use deadline::{PATIENCE, poll};
 pub use envoy::{DIRECTORY, Envoy, Launch, StartFailure};

@@ -5,6 +5,7 @@
 //! Keys, secrets and certificates are fresh in each run. Nothing leaves the machine.
 
 mod folder;
+mod icebreaker_one;
 mod quickstart;
 mod system;
 mod visit;
@@ -19,6 +20,7 @@ use visit::Visit;
 #[rustfmt::skip]
 const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
+    ("icebreaker-one", icebreaker_one::prepare),
 ];
 
 type Prepare = fn(&Folder) -> System;
