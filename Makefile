@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint run fetches clean
+.PHONY: help tools build modules reproducible test lint run fetches geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -56,6 +56,14 @@ run: build ## run a configuration under envoy/ with stand-ins, and show what pas
 
 fetches: tools build ## count the fetches of key sets with one, two and four workers, for six minutes
 	cargo test --locked --bench shared_keys
+
+geth: tools build ## build geth, which takes some minutes, and test the Engine API's configuration in front of it
+	@.ci/install-geth
+	cargo test --locked --test ethereum_engine_api_geth
+
+alloy: tools build ## build a client by alloy, which takes some minutes, and test the Engine API's configuration with it
+	nice cargo install --locked --quiet --profile dev --path tests/clients/engine_api --root target/tools --target-dir $(TARGET_DIR)/clients
+	cargo test --locked --test ethereum_engine_api_alloy
 
 clean: ## remove what was built, the tools too
 	cargo clean
