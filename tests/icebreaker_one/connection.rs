@@ -21,7 +21,10 @@ fn certificates_have_the_demonstrations_shapes() {
     let (ids, roles, key, subject) = extensions(&Scheme::of_2024().application_one());
     let known = |list: &[(&str, bool)]| list.iter().map(|(id, critical)| ((*id).to_owned(), *critical)).collect::<Vec<_>>();
     // The roles, the application, and the two key identifiers.
-    assert_eq!(ids, known(&[("1.3.6.1.4.1.62329.1.1", false), ("1.3.6.1.4.1.62329.1.2", false), ("2.5.29.14", false), ("2.5.29.35", false)]));
+    assert_eq!(
+        ids,
+        known(&[("1.3.6.1.4.1.62329.1.1", false), ("1.3.6.1.4.1.62329.1.2", false), ("2.5.29.14", false), ("2.5.29.35", false)])
+    );
     assert_eq!((roles.len(), &roles[..5]), (143, &[0x30, 0x81, 0x8c, 0x0c, 0x4a][..]));
     assert_eq!(key, "1.2.840.113549.1.1.1");
     assert_eq!(subject, format!("CN={MEMBER_URL},O=Application One,ST=London,C=GB"));
@@ -120,7 +123,8 @@ fn a_clients_own_headers_are_neither_believed_nor_passed_on() {
         // In trailers, twice, and by the other protocol.
         let twice = gateway.get(INFO, &two).header(name, value).header(name, value).http2().named(format!("5: {name}, twice"));
         cases.push(twice.expect(200).upstream(HEADER, &escaped(&two)));
-        let trailing = gateway.get(INFO, &two).with(|request| request.body("x").trailer(name, value)).named(format!("5: {name}, in trailers"));
+        let trailing =
+            gateway.get(INFO, &two).with(|request| request.body("x").trailer(name, value)).named(format!("5: {name}, in trailers"));
         cases.push(trailing.expect(200).upstream(HEADER, &escaped(&two)).upstream_trailer_absent(name));
         let underscored = gateway.get(INFO, &two).header(name.replace('-', "_"), value).named(format!("5: {name}, underscored"));
         cases.push(if name.contains('-') { underscored.expect(400).not_upstream() } else { underscored.expect(200) });
@@ -164,7 +168,9 @@ fn roles_are_compared_whole() {
     let mut cases = Vec::new();
     for scheme in [&gateway.old, &gateway.new] {
         let of = |roles: &[&str]| scheme.issue(scheme.application("A", "1").extension(ROLES, der_utf8_sequence(roles)));
-        for (what, roles) in [("the second of two", &[REPORTER, VOLTAGE_READER][..]), ("the only one", &[VOLTAGE_READER]), ("the last of 61", &many)] {
+        for (what, roles) in
+            [("the second of two", &[REPORTER, VOLTAGE_READER][..]), ("the only one", &[VOLTAGE_READER]), ("the last of 61", &many)]
+        {
             cases.push(gateway.get(SUPPLY, &of(roles)).named(format!("9: {what}")).expect(200));
         }
         let almost = [
@@ -254,7 +260,11 @@ fn garbage_is_refused_and_nothing_breaks() {
             cases.extend(both(&detail(nobody, NO_CERTIFICATE).reason("certificate_missing")));
             let member = gateway.get(SUPPLY, &one).header(name, &value).named(format!("11: {what} in {name}, application one"));
             cases.extend(both(&member.expect(200).upstream(HEADER, &pem)));
-            let other = gateway.get(SUPPLY, &two).header(name, &value).header(name, &value).named(format!("11: {what} in {name}, twice, application two"));
+            let other = gateway
+                .get(SUPPLY, &two)
+                .header(name, &value)
+                .header(name, &value)
+                .named(format!("11: {what} in {name}, twice, application two"));
             cases.extend(both(&detail(other, &no_role(VOLTAGE_READER)).reason("role_missing")));
         }
     }
@@ -268,7 +278,13 @@ fn garbage_is_refused_and_nothing_breaks() {
         }
     }
     // The paths that Envoy or the service would take for another's are no way around the role.
-    for path in ["/api/v1/../v1/supply-voltage", "//api/v1/supply-voltage", "/api/v1/%73upply-voltage", "/./api/v1/info/../supply-voltage", "/api/v1/supply-voltage/"] {
+    for path in [
+        "/api/v1/../v1/supply-voltage",
+        "//api/v1/supply-voltage",
+        "/api/v1/%73upply-voltage",
+        "/./api/v1/info/../supply-voltage",
+        "/api/v1/supply-voltage/",
+    ] {
         let case = gateway.get(&format!("{path}?period=2023-07"), &two).named(format!("11: {path}"));
         cases.extend(both(&detail(case, &no_role(VOLTAGE_READER)).reason("role_missing")));
     }

@@ -118,7 +118,8 @@ impl Gateway {
     /// AWS's load balancer ends it, and shows none: what is marked so in the file.
     pub fn behind_load_balancer() -> Setting {
         let setting = Setting::load("envoy/icebreaker-one-behind-proxy.yaml", false);
-        let setting = setting.replace("require_client_certificate: true        # load balancer: false", "require_client_certificate: false");
+        let setting =
+            setting.replace("require_client_certificate: true        # load balancer: false", "require_client_certificate: false");
         let setting = setting.replace("source: {header: x-amzn-mtls-clientcert, trusted: {san_dns: proxy.internal}}\n", "\n");
         setting.replace("  server_name: any\n", "\n").replace("# source: {header: x-amzn", "source: {header: x-amzn")
     }
@@ -196,5 +197,4 @@ pub fn escaped(certificate: &Certificate) -> String {
 }
 
 /// What nginx escapes: all but the unreserved characters of RFC 3986.
-pub const NGINX: &percent_encoding::AsciiSet =
-    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub const NGINX: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

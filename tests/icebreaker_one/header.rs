@@ -9,7 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use portcullis_harness::icebreaker_one::{APPLICATION, HEADERS, MEMBER, MEMBER_URL, REPORTER, ROLES, VOLTAGE_READER};
-use portcullis_harness::{Authority, Bootstrap, Case, Certificate, Leaf, Request, Stage, Tls, TlsListener, cluster, der_utf8, der_utf8_sequence};
+use portcullis_harness::{
+    Authority, Bootstrap, Case, Certificate, Leaf, Request, Stage, Tls, TlsListener, cluster, der_utf8, der_utf8_sequence,
+};
 use serde_json::json;
 
 /// What the load balancer calls it.
@@ -36,7 +38,15 @@ fn forms(certificate: &Certificate) -> Vec<(&'static str, String)> {
         ("CR LF", escaped(&pem.replace('\n', "\r\n"), NGINX)),
         ("no line end at its end", escaped(pem.trim_end(), NGINX)),
         ("text before it", escaped(&format!("subject=CN = x\n{pem}"), NGINX)),
-        ("one line of base64", escaped(&pem.replace('\n', "").replace("-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\n").replace("-----END", "\n-----END"), NGINX)),
+        (
+            "one line of base64",
+            escaped(
+                &pem.replace('\n', "")
+                    .replace("-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\n")
+                    .replace("-----END", "\n-----END"),
+                NGINX,
+            ),
+        ),
         ("base64 alone", base64.clone()),
         ("RFC 9440", format!(":{base64}:")),
     ]
@@ -51,7 +61,9 @@ fn however_it_is_written_the_verdict_is_the_same() {
             let (one, two) = (scheme.application_one(), scheme.application_two());
             let without = scheme.issue(scheme.application("Application Three", "3"));
             for ((how, of_one), ((_, of_two), (_, of_three))) in forms(&one).into_iter().zip(forms(&two).into_iter().zip(forms(&without))) {
-                let case = |path: &str, value: &str, what: &str| gateway.bare(path).header(header, value).named(format!("8: {header}, {how}, {what}"));
+                let case = |path: &str, value: &str, what: &str| {
+                    gateway.bare(path).header(header, value).named(format!("8: {header}, {how}, {what}"))
+                };
                 let passes = |case: Case, certificate: &Certificate| {
                     let case = case.upstream(HEADER, &escaped(certificate)).upstream("verified", "SUCCESS");
                     if header == HEADER { case } else { case.upstream_absent(header) }
@@ -85,7 +97,9 @@ fn nobody_elses_word_is_taken() {
         let nobody = gateway.bare(SUPPLY).header(name, &value).named(format!("5: {name}"));
         cases.push(detail(nobody, NO_CERTIFICATE).reason("certificate_missing"));
         if !name.contains("client-cert") || *name == "x-forwarded-client-cert" {
-            cases.push(gateway.bare(INFO).header(HEADER, &value).header(name, &value).expect(200).upstream_absent(name).upstream(HEADER, &value));
+            cases.push(
+                gateway.bare(INFO).header(HEADER, &value).header(name, &value).expect(200).upstream_absent(name).upstream(HEADER, &value),
+            );
         }
     }
     // A client's own beside the proxy's.
@@ -175,7 +189,10 @@ fn garbage_in_the_header_is_refused_and_nothing_breaks() {
             ("16: form encoding", pem.replace("%20", "+").into_bytes()),
             ("bare base64, cut", base64.as_bytes()[..base64.len() - 8].to_vec()),
             ("half a byte sequence", format!(":{base64}").into_bytes()),
-            ("its issuer first", utf8_percent_encode(&format!("{}{}", gateway.old.issuer.pem(), one.pem()), NGINX).to_string().into_bytes()),
+            (
+                "its issuer first",
+                utf8_percent_encode(&format!("{}{}", gateway.old.issuer.pem(), one.pem()), NGINX).to_string().into_bytes(),
+            ),
             ("a private key first", utf8_percent_encode(&format!("{}{}", one.key_pem(), one.pem()), NGINX).to_string().into_bytes()),
             ("another kind of PEM", pem.replace("CERTIFICATE", "X509%20CRL").into_bytes()),
             ("a NUL", b"%00".to_vec()),
@@ -193,7 +210,15 @@ fn garbage_in_the_header_is_refused_and_nothing_breaks() {
                     _ => detail(case, "Unauthorized").reason("certificate_malformed"),
                 };
                 cases.extend(both(&case));
-                cases.push(gateway.bare(path).header(header, value).header(header, value).named(format!("11: {what}, twice")).expect(400).reason("credential_ambiguous"));
+                cases.push(
+                    gateway
+                        .bare(path)
+                        .header(header, value)
+                        .header(header, value)
+                        .named(format!("11: {what}, twice"))
+                        .expect(400)
+                        .reason("credential_ambiguous"),
+                );
             }
         }
         cases.push(gateway.bare(SUPPLY).header(header, "A".repeat(64 * 1024)).named("11: 64 KiB").expect(431).not_upstream());

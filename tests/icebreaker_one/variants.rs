@@ -71,7 +71,8 @@ fn the_server_name_is_the_host_unless_told_otherwise() {
         let setting = Gateway::direct();
         let gateway = if any { setting.replace("# server_name: any", "server_name: any") } else { setting }.start();
         let tls = gateway.tls_of(&gateway.old.application_one());
-        let cases = [Case::get(SUPPLY).tls(&tls.clone().without_server_name()).named("by address"), Case::get(SUPPLY).host("other.test").tls(&tls)];
+        let cases =
+            [Case::get(SUPPLY).tls(&tls.clone().without_server_name()).named("by address"), Case::get(SUPPLY).host("other.test").tls(&tls)];
         let expect = |case: Case| if any { case.expect(200) } else { case.expect(421).reason("misdirected") };
         gateway.stage.check(cases.map(expect).iter().flat_map(both));
     }
@@ -92,7 +93,14 @@ fn on_an_envoy_that_only_forwards_certificates() {
         let reads = gateway.get(SUPPLY, &one).named("1: application one").expect(200).upstream(HEADER, &escaped(&one));
         cases.extend(both(&reads.upstream_absent("x-forwarded-client-cert")));
         let forwarded = format!("Hash={};Cert=\"{}\"", one.fingerprint(), escaped(&one));
-        cases.extend(both(&gateway.get(SUPPLY, &two).header("x-forwarded-client-cert", forwarded).named("2: application two").expect(401).reason("role_missing")));
+        cases.extend(both(
+            &gateway
+                .get(SUPPLY, &two)
+                .header("x-forwarded-client-cert", forwarded)
+                .named("2: application two")
+                .expect(401)
+                .reason("role_missing"),
+        ));
     }
     gateway.stage.check(cases);
 }
@@ -101,7 +109,12 @@ fn on_an_envoy_that_only_forwards_certificates() {
 #[test]
 fn nobody_is_refused_for_what_stands_beside() {
     let gateway = Gateway::direct().start();
-    let roles = || gateway.new.application("A", "1").extension(portcullis_harness::icebreaker_one::ROLES, portcullis_harness::der_utf8_sequence(&[portcullis_harness::icebreaker_one::VOLTAGE_READER]));
+    let roles = || {
+        gateway.new.application("A", "1").extension(
+            portcullis_harness::icebreaker_one::ROLES,
+            portcullis_harness::der_utf8_sequence(&[portcullis_harness::icebreaker_one::VOLTAGE_READER]),
+        )
+    };
     let leaf = |leaf: Leaf| gateway.new.issue(leaf);
     gateway.stage.check([
         gateway.get(SUPPLY, &leaf(roles().uri("https://example.org/another"))).named("two alternative names").expect(200),

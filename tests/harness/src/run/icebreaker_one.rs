@@ -52,5 +52,9 @@ fn visits(scheme: &Scheme, nobody: &Secure, folder: &Folder) -> Vec<Visit> {
 
 /// As nginx writes it into the header.
 fn escaped(certificate: &Certificate) -> String {
-    certificate.pem().bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    certificate
+        .pem()
+        .bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
