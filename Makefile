@@ -38,6 +38,7 @@ reproducible: build ## build the module again where everything is otherwise, and
 test: tools build modules reproducible ## run all tests, those with a real Envoy among them
 	cargo test --locked --workspace
 	cargo test --locked --features native-shell --test fake_host
+	cargo test --locked --features cli --test cli
 
 lint: ## check format and lints, natively and for wasm32-wasip1
 	@.ci/install-rust
@@ -47,6 +48,7 @@ lint: ## check format and lints, natively and for wasm32-wasip1
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-probe -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-broken -- -D warnings
 	cargo clippy --locked --features native-shell --test fake_host -- -D warnings
+	cargo clippy --locked --features cli --bin portcullis --test cli -- -D warnings
 
 run: build ## run a configuration under envoy/ with stand-ins, and show what passes; SYSTEM=NAME: another than the quickstart; ONCE=1: show and stop
 	@.ci/install-envoy

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::annotation::Proven;
-use crate::authenticator::jwt::{Keys, Token, Unverified, Verdict};
+use crate::authenticator::jwt::{Keys, Unverified, Verdict};
 use crate::authenticator::{CertificateError, ClientCertificate, Handshakes, Jwt, StaticSecret};
 use crate::credential::{self, Credential, Place};
 use crate::identity::Identity;
@@ -256,7 +256,7 @@ impl<'a> Judge<'a, '_> {
     }
 
     fn token(&self, id: ProviderId, jwt: &Jwt, name: &Arc<str>, found: &Credential<'a>) -> Judged<'a> {
-        let token = match Token::parse(&found.text) {
+        let token = match jwt.read(&found.text) {
             Ok(token) if jwt.claims(&token) => token,
             parsed => match (parsed, self.rivals(found.place).count()) {
                 // Nobody else looks there: the reason is this provider's own.
@@ -318,5 +318,5 @@ impl<'a> Judge<'a, '_> {
 
 /// A token provider claims what parses as one of its tokens and names one of its issuers: place and shape, before any cryptography.
 fn is_claimed_by(kind: &Kind, found: &Credential<'_>) -> bool {
-    matches!(kind, Kind::Jwt { jwt, .. } if Token::parse(&found.text).is_ok_and(|token| jwt.claims(&token)))
+    matches!(kind, Kind::Jwt { jwt, .. } if jwt.read(&found.text).is_ok_and(|token| jwt.claims(&token)))
 }

@@ -372,7 +372,6 @@ fn what_is_for_later_is_refused_by_name() {
         "providers": {
             "b": jwt(json!({"bind": {"certificate": "members"}})),
             "c": jwt(json!({"streams": "end_with_token"})),
-            "d": jwt(json!({"formats": ["jws", "cyphernode-2018", "cyphernode-2019", "cyphernode-2021"]})),
             "shoppers": {"remote": {"credential": "basic"}},
         },
         "rules": [
@@ -387,9 +386,6 @@ fn what_is_for_later_is_refused_by_name() {
         &[
             ("providers.b.jwt.bind", version),
             ("providers.c.jwt.streams", version),
-            ("providers.d.jwt.formats[1]", version),
-            ("providers.d.jwt.formats[2]", version),
-            ("providers.d.jwt.formats[3]", version),
             ("providers.shoppers.remote", version),
             ("cache", version),
         ],

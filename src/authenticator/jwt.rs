@@ -1,15 +1,18 @@
-//! JSON Web Tokens (RFC 7519) in compact JWS form (RFC 7515), judged as RFC 8725 advises.
+//! JSON Web Tokens (RFC 7519) in compact JWS form (RFC 7515), judged as RFC 8725 advises; and, where they are configured, in older forms.
 
 mod callers;
 mod claims;
+mod cyphernode;
 mod date;
 mod error;
+mod format;
 mod identity;
 mod signature;
 mod token;
 mod typ;
 
 pub use error::{Excerpt, TokenError};
+pub use format::Format;
 pub use token::Token;
 
 use std::collections::HashMap;
@@ -53,6 +56,8 @@ pub struct Jwt {
     pub ignore_cnf: bool,
     /// A token must name its key.
     pub require_kid: bool,
+    /// In which forms tokens come.
+    pub formats: Vec<Format>,
     /// Where the token says who and what its bearer is.
     pub identity: TokenIdentity,
 }

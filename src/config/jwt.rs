@@ -16,7 +16,7 @@ use super::profile::{Ability, Issuers};
 use super::quantity::{Span, span};
 use super::reader::{Form, Node, Reader};
 use crate::authenticator::Jwt;
-use crate::authenticator::jwt::{RoleClaim, TokenIdentity};
+use crate::authenticator::jwt::{Format, RoleClaim, TokenIdentity};
 use crate::identity::ClaimPath;
 use crate::keys::{Alg, AlgSet};
 use crate::policy::KeySources;
@@ -57,7 +57,7 @@ fields! {
         /// What happens to a long stream when its token ends.
         streams: Streams = "keep",
         /// Accepted forms of tokens.
-        formats: Each<Format> = r#"["jws"]"#,
+        formats: Each<FormatWord> = r#"["jws"]"#,
         /// Where the token says who and what its bearer is.
         identity: TokenIdentityForm = "{}",
     }
@@ -117,10 +117,12 @@ words! {
 
 words! {
     /// A form of tokens.
-    enum Format {
+    enum FormatWord {
         "jws" => Jws,
+        "cyphernode-2018" => Cyphernode2018,
+        "cyphernode-2019" => Cyphernode2019,
+        "cyphernode-2021" => Cyphernode2021,
     }
-    later { "cyphernode-2018", "cyphernode-2019", "cyphernode-2021" }
 }
 
 /// Names, or `any`, which must be written out.
@@ -247,9 +249,7 @@ impl JwtForm {
                 cx.fault(&at.name(name), format_args!("empty: no token could be accepted; leave the field out to accept any"));
             }
         }
-        if self.formats.get().is_some_and(|Each(list)| list.is_empty()) {
-            cx.fault(&at.name("formats"), format_args!("empty: no token could be accepted"));
-        }
+        let formats = self.formats(family, algorithms, &at.name("formats"), cx);
         let clock_skew = span(&self.clock_skew, &at.name("clock_skew"), (Duration::ZERO, DAY), cx);
         let mut limit = |given, name, least| span(given, &at.name(name), (least, CENTURY), cx);
         let max_token_age = limit(&self.max_token_age, "max_token_age", Duration::from_millis(1));
@@ -273,8 +273,37 @@ impl JwtForm {
             types: self.types.get().map(|types| strings(types).iter().map(|name| media_type(name)).collect()),
             ignore_cnf: *self.cnf.get()? == Cnf::Ignore,
             require_kid: *self.require_kid.get()?,
+            formats,
             identity: identity?,
         })
+    }
+
+    fn formats(&self, family: Option<Family>, algorithms: AlgSet, at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<Format> {
+        let Some(Each(words)) = self.formats.get() else { return Vec::new() };
+        if words.is_empty() {
+            cx.fault(at, format_args!("empty: no token could be accepted"));
+        }
+        let mut formats = Vec::new();
+        for (index, word) in words.iter().enumerate() {
+            let Some(word) = word else { continue };
+            let format = match word {
+                FormatWord::Jws => Format::Jws,
+                FormatWord::Cyphernode2018 => Format::Cyphernode2018,
+                FormatWord::Cyphernode2019 => Format::Cyphernode2019,
+                FormatWord::Cyphernode2021 => Format::Cyphernode2021,
+            };
+            let at = at.index(index);
+            if format != Format::Jws && family == Some(Family::Set) {
+                cx.fault(&at, format_args!("its tokens are signed with a secret; it goes with keys.secret or keys.callers"));
+            } else if format != Format::Jws && !algorithms.contains(Alg::HS256) {
+                cx.fault(&at, format_args!("its tokens are signed by HS256, which `algorithms` lacks"));
+            }
+            if formats.contains(&format) {
+                cx.fault(&at, format_args!("stands here twice"));
+            }
+            formats.push(format);
+        }
+        formats
     }
 
     /// Never empty.

@@ -93,7 +93,7 @@ impl Setting {
             Some(binary) => launch.binary(binary),
             None => launch,
         };
-        let stage = RunningStage::around(launch.start(), upstream, "https", Some("https"));
+        let stage = RunningStage::by_listeners(launch.start(), upstream, "https", Some("https"));
         let proxy = self.behind.then(|| self.proxies.issue(proxy_leaf()));
         Gateway { stage, old: self.old, new: self.new, servers, proxies: self.proxies, proxy }
     }

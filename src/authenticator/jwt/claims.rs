@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::date::numeric_date;
 use super::error::{Excerpt, TokenError};
-use super::token::Token;
+use super::token::{Shape, Token};
 use super::{Jwt, Keys};
 use crate::identity::Identity;
 use crate::refusal::ConditionError;
@@ -29,6 +29,7 @@ impl Token<'_> {
     fn date(&self, name: &str) -> Result<Option<i64>, TokenError> {
         match self.claim(name) {
             None => Ok(None),
+            Some(Value::Number(number)) if self.shape != Shape::Jws && number.as_i64().is_none() => Err(invalid(name)),
             Some(Value::Number(number)) => numeric_date(number).map(Some).ok_or_else(|| invalid(name)),
             Some(_) => Err(invalid(name)),
         }

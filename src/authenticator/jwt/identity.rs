@@ -38,7 +38,7 @@ impl Jwt {
             subject,
             roles,
             scopes,
-            token: Some(TokenClaims { claims: token.claims.clone(), encoded: token.payload.to_owned() }),
+            token: Some(TokenClaims { claims: token.claims.clone(), encoded: token.payload.clone().into_owned() }),
             credential: signer.credential,
             ..Identity::default()
         })

@@ -30,7 +30,7 @@ impl Jwt {
                 Some(set) => by_set(set, token, alg, verify)?,
             },
             Keys::Inline(set) => by_set(set, token, alg, verify)?,
-            Keys::Secret(key) if key.verify(alg, token.signed, &token.signature) => Signer::default(),
+            Keys::Secret(key) if token.is_signed_with(key, alg) => Signer::default(),
             Keys::Secret(_) => return Err(TokenError::Signature),
             Keys::Callers(callers) => {
                 let (id, caller, secret) = callers.verify(token, alg)?;

@@ -1,4 +1,5 @@
 mod callers;
+mod cyphernode;
 mod form;
 mod identity;
 mod keys;
@@ -52,6 +53,7 @@ fn plain() -> Jwt {
         types: None,
         ignore_cnf: false,
         require_kid: false,
+        formats: vec![Format::Jws],
         identity: TokenIdentity { subject: None, scopes: vec![], roles: vec![], grants: HashMap::new() },
     }
 }
@@ -84,7 +86,7 @@ fn judge(jwt: &Jwt, token: &str) -> Result<Identity, TokenError> {
 }
 
 fn judge_at(jwt: &Jwt, token: &str, millis: i64) -> Result<Identity, TokenError> {
-    let token = Token::parse(token.as_bytes())?;
+    let token = jwt.read(token.as_bytes())?;
     let now = UnixTime::from_millis(u64::try_from(millis).unwrap());
     match authenticate(jwt, &token, None, now)? {
         Verdict::Good(identity) => Ok(*identity),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{DIGEST, OTHER_DIGEST, base, env, load, loaded, with};
-use crate::authenticator::jwt::{CallerBy, Keys};
+use super::{DIGEST, OTHER_DIGEST, assert_faults, base, env, load, loaded, with};
+use crate::authenticator::jwt::{CallerBy, Format, Keys};
 use crate::authenticator::{CertificateSource, Handshake, MemberAttribute, MemberRoles, MemberSubject, ServerName, VerifiedBy};
 use crate::constant::Constant;
 use crate::credential::{Origins, Place};
@@ -231,6 +231,40 @@ fn callers_with_keys_of_their_own() {
     let Keys::Callers(callers) = &jwt.keys else { panic!() };
     assert!(matches!(callers.by, CallerBy::Kid) && jwt.identity.subject.is_none());
     assert_eq!((&callers.list["001"].roles[..], callers.list["001"].secrets[0].0.as_deref()), (&["watcher".to_owned()][..], Some("k")));
+}
+
+#[test]
+fn formats_of_cyphernode() {
+    let config = |formats: Value, keys: Value, algorithms: &str| {
+        let jwt =
+            json!({"keys": keys, "formats": formats, "algorithms": algorithms, "issuers": "any", "audiences": "any", "clock_skew": "0s"});
+        json!({"providers": {"cyphernode": {"jwt": jwt}}})
+    };
+    let secret = || json!({"secret": {"env": "HEX", "as": "hex"}});
+    let policy = loaded(&config(json!(["cyphernode-2021", "jws", "cyphernode-2018", "cyphernode-2019"]), secret(), "HS256"));
+    let Kind::Jwt { jwt, .. } = &policy.providers[0].kind else { panic!() };
+    assert_eq!(jwt.formats, [Format::Cyphernode2021, Format::Jws, Format::Cyphernode2018, Format::Cyphernode2019]);
+    assert_eq!(jwt.clock_skew, Duration::ZERO);
+    let all = json!(["cyphernode-2018", "jws", "cyphernode-2019", "cyphernode-2021", "cyphernode-2020"]);
+    assert_faults(
+        &config(all, json!({"jwks": {"keys": []}}), "RS256"),
+        &[
+            "providers.cyphernode.jwt.formats[0]: its tokens are signed with a secret; it goes with keys.secret or keys.callers",
+            "providers.cyphernode.jwt.formats[2]: its tokens are signed with a secret",
+            "providers.cyphernode.jwt.formats[3]: its tokens are signed with a secret",
+            "providers.cyphernode.jwt.formats[4]: not a word that is known here; known: jws, cyphernode-2018, cyphernode-2019, cyphernode-2021",
+            "providers.cyphernode.jwt.keys.jwks: ",
+        ],
+    );
+    assert_faults(
+        &config(json!(["cyphernode-2019", "cyphernode-2019"]), json!({"secret": {"text": "0".repeat(64)}}), "HS512"),
+        &[
+            "providers.cyphernode.jwt.formats[0]: its tokens are signed by HS256, which `algorithms` lacks",
+            "providers.cyphernode.jwt.formats[1]: its tokens are signed by HS256, which `algorithms` lacks",
+            "providers.cyphernode.jwt.formats[1]: stands here twice",
+        ],
+    );
+    assert_faults(&config(json!([]), secret(), "HS256"), &["providers.cyphernode.jwt.formats: empty: no token could be accepted"]);
 }
 
 #[test]

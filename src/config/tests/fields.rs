@@ -494,6 +494,8 @@ fn reject_and_the_rest() {
     );
     assert_faults(&json!({}), &["providers: missing"]);
     assert_faults(&json!({"providers": {}}), &["providers: empty"]);
+    assert!(super::try_load(&json!({"providers": {}, "rules": [{"allow": "anyone"}]})).is_ok());
+    assert_faults(&json!({"providers": {}, "rules": [{"require": "a"}]}), &["rules[0].require: there is no provider a"]);
     let both = json!({"a": {"static_secret": {"sha256": DIGEST}}, "b": {"static_secret": {"sha256": DIGEST}}});
     assert_faults(&json!({"providers": both}), &["rules: missing; without rules there must be exactly one provider"]);
     assert_faults(&json!({"providers": both, "rules": []}), &["rules: empty"]);

@@ -231,6 +231,8 @@ impl Case {
         };
         let client = if self.http2 { client.http2() } else { client };
         let response = client.try_send(&request).map_err(|error| self.report(&[error.to_string()], None, stage, &id))?;
+        // An Envoy on the edge gives a request an id of its own, and the shipped ones say which.
+        let id = response.header("x-request-id").unwrap_or(id);
         let seen = Seen { stage, id: &id, response: &response };
         let faults: Vec<String> = self.expectations.iter().filter_map(|expected| seen.fault(expected)).collect();
         if faults.is_empty() { Ok(response) } else { Err(self.report(&faults, Some(&response), stage, &id)) }

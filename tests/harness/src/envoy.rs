@@ -367,6 +367,11 @@ impl Envoy {
         poll(PATIENCE, || self.listener_now(name)).unwrap_or_else(|| panic!("no listener {name}: {}", self.admin("/listeners")))
     }
 
+    /// Whether its configuration has a listener of this name.
+    pub fn has_listener(&self, name: &str) -> bool {
+        self.listener_now(name).is_some()
+    }
+
     fn listener_now(&self, name: &str) -> Option<SocketAddr> {
         let listeners: Value = serde_json::from_str(&self.admin("/listeners?format=json")).ok()?;
         let listener = listeners["listener_statuses"].as_array()?.iter().find(|listener| listener["name"] == *name)?;

@@ -2,18 +2,22 @@
 
 use crate::envoy::Launch;
 use crate::envoy_binary::workspace;
+use crate::plugin::portcullis_wasm;
 use std::fs;
 
 /// A shipped configuration. What differs between a user's machine and a test (ports, addresses, paths) is replaced in
 /// its text, so that Envoy reads everything else exactly as it is shipped.
 ///
 /// ```no_run
-/// use portcullis_harness::{Example, portcullis_wasm};
-/// let envoy = Example::load("envoy/quickstart.yaml")
-///     .port(10000, 0)
-///     .replace("/etc/envoy/portcullis.wasm", &portcullis_wasm().to_string_lossy())
-///     .launch()
-///     .start();
+/// use portcullis_harness::{Authority, Case, Example, IdentityProvider, RunningStage, Upstream};
+/// let (upstream, identity_provider) = (Upstream::start(), IdentityProvider::start());
+/// let launch = Example::shipped("envoy/cortex.yaml", &[10000])
+///     .port(9080, upstream.address().port())
+///     .port(13080, upstream.address().port())
+///     .port(8081, identity_provider.address().port())
+///     .launch();
+/// let stage = RunningStage::around(launch, upstream, identity_provider, Authority::new("servers"));
+/// stage.check([Case::get("/cortex").expect(401).reason("credential_missing")]);
 /// ```
 pub struct Example {
     name: String,
@@ -29,6 +33,20 @@ impl Example {
         let path = workspace().join(name);
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self { name: name.to_owned(), text }
+    }
+
+    /// Reads one, with the module under test, on loopback alone, with free ports for these listeners and the admin interface, and its access log beside
+    /// Envoy's own. The ports of clusters are left to [`Example::port`].
+    ///
+    /// # Panics
+    /// If it can't be read, or has no such port.
+    pub fn shipped(name: &str, listeners: &[u16]) -> Self {
+        let example = Self::load(name)
+            .replace("/dev/stdout", "{{directory}}/access.log")
+            .replace("/etc/envoy/portcullis.wasm", &portcullis_wasm().to_string_lossy())
+            .replace("address: 0.0.0.0", "address: 127.0.0.1")
+            .port(9901, 0);
+        listeners.iter().fold(example, |example, port| example.port(*port, 0))
     }
 
     /// Replaces a text, wherever it stands.

@@ -224,12 +224,22 @@ pub struct RunningStage {
 }
 
 impl RunningStage {
-    /// One around an Envoy that was started otherwise, such as by an [`crate::Example`]: cases without TLS go to the listener `plain`, those with TLS to
-    /// `tls`.
+    /// One around the Envoy of a shipped configuration ([`crate::Example`]): its listeners are `http` and, if there is one, `https`, with a certificate of
+    /// this authority.
+    ///
+    /// # Panics
+    /// With Envoy's log, if Envoy doesn't start or has no such listener.
+    pub fn around(launch: Launch, upstream: Upstream, identity_provider: IdentityProvider, authority: Authority) -> Self {
+        let envoy = launch.component_log_level("wasm:debug").start();
+        let tls = envoy.has_listener("https").then_some("https");
+        Self { identity_provider, authority, ..Self::by_listeners(envoy, upstream, "http", tls) }
+    }
+
+    /// One around an Envoy that was started otherwise: cases without TLS go to the listener `plain`, those with TLS to `tls`.
     ///
     /// # Panics
     /// If Envoy has no such listeners.
-    pub fn around(envoy: Envoy, upstream: Upstream, plain: &str, tls: Option<&str>) -> Self {
+    pub fn by_listeners(envoy: Envoy, upstream: Upstream, plain: &str, tls: Option<&str>) -> Self {
         let (plain, tls) = (envoy.listener(plain), tls.map(|name| envoy.listener(name)));
         Self { envoy, upstream, identity_provider: IdentityProvider::start(), authority: Authority::new("none of the stage's"), plain, tls }
     }

@@ -1,10 +1,10 @@
 //! Icebreaker One's energy demonstration: who may read supply voltages.
 
 use crate::folder::Folder;
-use crate::system::{System, shipped};
+use crate::system::System;
 use crate::visit::{Secure, Visit};
 use portcullis_harness::icebreaker_one::{HEADERS, Scheme, service};
-use portcullis_harness::{Authority, Certificate, Request, Upstream};
+use portcullis_harness::{Authority, Certificate, Example, Request, Upstream};
 
 /// The name in the server's certificate.
 const HOST: &str = "energy.example";
@@ -17,7 +17,7 @@ pub(crate) fn prepare(folder: &Folder) -> System {
     folder.write_certificate("server", &servers.server(&[HOST, "localhost"]));
     let upstream = Upstream::start();
     upstream.answer_by(service);
-    let launch = shipped("envoy/icebreaker-one.yaml", &[10443])
+    let launch = Example::shipped("envoy/icebreaker-one.yaml", &[10443])
         .port(8080, upstream.address().port())
         .replace("/etc/envoy/", &folder.path(""))
         .launch();

@@ -3,16 +3,16 @@
 mod credentials;
 
 use crate::folder::Folder;
-use crate::system::{System, shipped};
+use crate::system::System;
 use crate::visit::{Secure, Visit};
 use credentials::{Credentials, HOST};
-use portcullis_harness::{Certificate, IdentityProvider, Request, Upstream};
+use portcullis_harness::{Certificate, Example, IdentityProvider, Request, Upstream};
 
 pub(crate) fn prepare(folder: &Folder) -> System {
     let credentials = Credentials::fresh(folder);
     let upstream = Upstream::start();
     let identity_provider = IdentityProvider::with_keys([credentials.users_key.clone()]);
-    let launch = shipped("envoy/quickstart.yaml", &[10000, 10443])
+    let launch = Example::shipped("envoy/quickstart.yaml", &[10000, 10443])
         .port(8080, upstream.address().port())
         .port(8081, identity_provider.address().port())
         .replace("/etc/envoy/", &folder.path(""))
