@@ -16,10 +16,11 @@ export PORTCULLIS_REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-tools: ## install what is missing: the Rust toolchain with wasm32-wasip1, Envoy, and an older Envoy for its test (all pinned)
+tools: ## install what is missing: the Rust toolchain with wasm32-wasip1, Envoy, and what single tests need beside it (all pinned)
 	@.ci/install-rust
 	@.ci/install-envoy
 	@.ci/install-envoy 1.37
+	@.ci/install-ib1-directory
 
 build: ## build the module: target/wasm32-wasip1/release/portcullis.wasm
 	@.ci/install-rust
