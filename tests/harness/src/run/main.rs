@@ -4,6 +4,7 @@
 //!
 //! Keys, secrets and certificates are fresh in each run. Nothing leaves the machine.
 
+mod cortex;
 mod folder;
 mod quickstart;
 mod system;
@@ -19,6 +20,7 @@ use visit::Visit;
 #[rustfmt::skip]
 const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
+    ("cortex", cortex::prepare),
 ];
 
 type Prepare = fn(&Folder) -> System;
