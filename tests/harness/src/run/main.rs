@@ -5,6 +5,7 @@
 //! Keys, secrets and certificates are fresh in each run, but for a `jwt.hex` that is there. Nothing leaves the machine.
 
 mod carbon_engine;
+mod cortex;
 mod cyphernode;
 mod ethereum_engine_api;
 mod folder;
@@ -27,6 +28,7 @@ const SYSTEMS: &[(&str, Prepare)] = &[
     ("ethereum-engine-api", ethereum_engine_api::prepare),
     ("icebreaker-one", icebreaker_one::prepare),
     ("cyphernode", cyphernode::prepare),
+    ("cortex", cortex::prepare),
 ];
 
 /// Stands in notes for the address of the listener without TLS.
