@@ -257,7 +257,7 @@ fn a_login_becomes_headers() {
 
 #[test]
 fn a_login_that_is_not_answered_well_lets_nobody_in() {
-    let shop = shop(|example| example.replace("timeout: 2s", "timeout: 0.4s"));
+    let shop = shop(|example| example.replace("timeout: 2s", "timeout: 400ms"));
     let answers = [
         ("500", Answer::status(500)),
         ("404", Answer::status(404)),
