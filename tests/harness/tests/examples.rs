@@ -14,6 +14,11 @@ fn carbon_engine_shows_what_it_says() {
 }
 
 #[test]
+fn cyphernode_shows_what_it_says() {
+    shows("cyphernode", &["credential_missing", "token_expired", "signature_invalid", "token_malformed", "role_missing", "denied"]);
+}
+
+#[test]
 fn icebreaker_one_shows_what_it_says() {
     shows("icebreaker-one", &["role_missing", "roles_absent", "certificate_missing", "Envoy's TLS"]);
 }

@@ -5,6 +5,7 @@
 //! Keys, secrets and certificates are fresh in each run. Nothing leaves the machine.
 
 mod carbon_engine;
+mod cyphernode;
 mod folder;
 mod icebreaker_one;
 mod quickstart;
@@ -23,6 +24,7 @@ const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
     ("carbon-engine", carbon_engine::prepare),
     ("icebreaker-one", icebreaker_one::prepare),
+    ("cyphernode", cyphernode::prepare),
 ];
 
 type Prepare = fn(&Folder) -> System;
