@@ -4,7 +4,8 @@ use crate::tool::{Outcome, run, text};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use portcullis_harness::{Case, RunningStage, Stage, now};
+use portcullis_harness::{Case, Example, RunningStage, Stage, now};
+use serde_json::Value;
 use sha2::Sha256;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -203,4 +204,25 @@ fn what_leads_nowhere_is_a_warning() {
     assert_eq!(warnings[3], "warning: no key is of the group spender, which spend needs");
     let outcome = Gatekeeper::new(&key("001", KEY_1, "stats,watcher,spender"), ACTIONS).import(&[]);
     assert_eq!(outcome.stderr, "note: the keys are in the variables that the configuration names; --env-file FILE writes them\n");
+}
+
+/// What is printed for the shipped configuration's callers and actions says the same as that.
+#[test]
+fn the_shipped_configuration_says_the_same() {
+    // The file has many aliases of few anchors, which the reader takes for an attack by default.
+    let options = serde_saphyr::options! { budget: None };
+    let shipped: Value = serde_saphyr::from_str_with_options(Example::load("envoy/cyphernode.yaml").text(), options).expect("YAML");
+    let filter = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
+    let shipped = &shipped.pointer(filter).expect("the plugin")["configuration"]["value"];
+    let action = |rule: &Value| {
+        let name = rule["match"]["path_prefix"].as_str()?.strip_prefix("/v0/")?;
+        let group = rule["require"]["roles"].as_str().unwrap_or("internal");
+        Some(format!("action_{name}={group}\n"))
+    };
+    let actions: String = shipped["rules"].as_array().expect("a list").iter().filter_map(action).collect();
+    let groups = ["stats", "stats,watcher", "stats,watcher,spender", "stats,watcher,spender,admin"];
+    let keys: String =
+        groups.iter().enumerate().map(|(index, groups)| key(&format!("00{index}"), &index.to_string().repeat(64), groups)).collect();
+    let printed = Gatekeeper::new(&keys, &actions).import(&[]).output();
+    assert_eq!(serde_saphyr::from_str::<Value>(&printed).expect("YAML"), *shipped);
 }
