@@ -21,6 +21,7 @@ use visit::Visit;
 const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
     ("icebreaker-one", icebreaker_one::prepare),
+    ("icebreaker-one-behind-proxy", icebreaker_one::prepare_behind_proxy),
 ];
 
 type Prepare = fn(&Folder) -> System;
