@@ -226,6 +226,7 @@ fn garbage_in_the_header_is_refused_and_nothing_breaks() {
             }
         }
         cases.push(gateway.bare(SUPPLY).header(header, "A".repeat(64 * 1024)).named("11: 64 KiB").expect(431).not_upstream());
+        gateway.resets_vast_headers(gateway.tls(), header);
         cases.push(gateway.bare(SUPPLY).header(header, &pem).named("after all that").expect(200));
         gateway.stage.check(cases);
         let client = gateway.stage.tls_client(gateway.tls());
