@@ -26,6 +26,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::string_slice,
     unreachable_pub,
     reason = "helpers of tests"
 )]

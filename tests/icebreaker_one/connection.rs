@@ -272,6 +272,7 @@ fn garbage_is_refused_and_nothing_breaks() {
         let case = |path: &str| certificate.map_or_else(|| gateway.bare(path), |certificate| gateway.get(path, certificate));
         // Envoy takes no more than 60 KiB of headers.
         cases.push(case(SUPPLY).header(HEADER, "A".repeat(64 * 1024)).named("11: 64 KiB").expect(431).not_upstream());
+        gateway.resets_vast_headers(certificate.map_or_else(|| gateway.tls(), |certificate| gateway.tls_of(certificate)), HEADER);
         let refused = |path: &str| case(path).named(format!("11: {path:?}")).expect(400).not_upstream();
         for path in ["/api/v1/supply-voltage;x?period=1", "/api/v1/%2573upply-voltage", "/api/v1/supply-voltage%5c"] {
             cases.extend(both(&refused(path)));

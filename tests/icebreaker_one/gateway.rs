@@ -1,7 +1,7 @@
 //! The shipped configurations, as they are shipped, with members to call them.
 
 use portcullis_harness::icebreaker_one::{Scheme, service};
-use portcullis_harness::{Authority, Case, Certificate, DIRECTORY, EnvoyBinary, Example, Leaf, RunningStage, Tls, Upstream};
+use portcullis_harness::{Authority, Case, Certificate, DIRECTORY, EnvoyBinary, Example, Leaf, Request, RunningStage, Tls, Upstream};
 use serde_json::json;
 
 pub const SUPPLY: &str = "/api/v1/supply-voltage?period=2023-07";
@@ -147,11 +147,20 @@ impl Gateway {
         for tls in [self.tls_of(certificate), self.tls_of(certificate).only_tls12()] {
             let client = self.stage.tls_client(tls);
             for client in [client.clone(), client.http2()] {
-                let answer = client.try_send(&portcullis_harness::Request::get(SUPPLY));
+                let answer = client.try_send(&Request::get(SUPPLY));
                 assert!(answer.is_err(), "{what}: {answer:?}");
             }
         }
         assert_eq!(self.stage.upstream.count(), count, "{what}");
+    }
+
+    /// Over HTTP/2 Envoy ends the stream of 64 KiB of headers without a status, and the service sees nothing.
+    pub fn resets_vast_headers(&self, tls: Tls, header: &str) {
+        let count = self.stage.upstream.count();
+        let request = Request::get(SUPPLY).header(header, "A".repeat(64 * 1024));
+        let answer = self.stage.tls_client(tls).http2().try_send(&request);
+        assert!(answer.is_err(), "{answer:?}");
+        assert_eq!(self.stage.upstream.count(), count);
     }
 
     /// Nothing of these texts stands in any log.

@@ -126,6 +126,10 @@ fn nobody_elses_word_is_taken() {
     gateway.refuses_handshake("6: a member as proxy", &one);
     gateway.refuses_handshake("6: another authority's proxy", &Authority::new("proxies").issue(proxy_leaf()));
     gateway.refuses_handshake("12: a proxy's expired certificate", &gateway.proxies.issue(proxy_leaf().expired()));
+    // As nginx speaks unless told otherwise.
+    let mut connection = gateway.stage.tls_client(gateway.tls()).connect().expect("a connection");
+    connection.write(b"GET /api/v1/info HTTP/1.0\r\nHost: api.test\r\n\r\n").expect("open");
+    assert_eq!(connection.response().expect("a response").status, 426);
     let nobody = gateway.stage.tls_client(Tls::new(&gateway.servers)).try_send(&Request::get(SUPPLY).header(HEADER, &value));
     assert!(nobody.is_err(), "{nobody:?}");
     // Behind the load balancer the other header is not the one.
@@ -222,6 +226,7 @@ fn garbage_in_the_header_is_refused_and_nothing_breaks() {
             }
         }
         cases.push(gateway.bare(SUPPLY).header(header, "A".repeat(64 * 1024)).named("11: 64 KiB").expect(431).not_upstream());
+        gateway.resets_vast_headers(gateway.tls(), header);
         cases.push(gateway.bare(SUPPLY).header(header, &pem).named("after all that").expect(200));
         gateway.stage.check(cases);
         let client = gateway.stage.tls_client(gateway.tls());

@@ -1,7 +1,8 @@
 //! Entry 15: revoked certificates, by the lists that the file shows how to give to Envoy, and by the plugin's own list.
 
 use super::gateway::{Gateway, HEADER, SUPPLY, Setting, escaped};
-use portcullis_harness::{Certificate, Request};
+use portcullis_harness::{Certificate, DIRECTORY, PATIENCE, Request, poll};
+use std::time::Duration;
 
 const LISTS: &str = "# crl: {filename:";
 const LEAF_ALONE: &str = "# only_verify_leaf_cert_crl: true";
@@ -41,6 +42,35 @@ fn a_revoked_certificate_is_refused_by_envoy() {
     let (fourth, good, _) = setting();
     let list = fourth.schemes().1.issuer.revocation_list(&[], -60);
     leaf_alone(fourth).file("members-crl.pem", list).start().refuses_handshake("15: a list whose time is over", &good);
+}
+
+/// Envoy reads the file at its start; what comes by SDS is read anew when a file beside it is replaced.
+#[test]
+fn a_list_is_replaced_where_the_validation_context_comes_by_sds() {
+    for by_sds in [false, true] {
+        let setting = Gateway::direct();
+        let (good, revoked) = (setting.schemes().1.application_one(), setting.schemes().1.application_one());
+        let issuer = setting.schemes().1.issuer.clone();
+        let (crl, leaf_alone) = (format!("crl: {{filename: {DIRECTORY}/members-crl.pem}}"), "only_verify_leaf_cert_crl: true");
+        let setting = if by_sds {
+            let trusted = format!("trusted_ca: {{filename: {DIRECTORY}/members-ca.pem}}");
+            let source = format!("sds_config: {{path_config_source: {{path: {DIRECTORY}/members.yaml}}, resource_api_version: V3}}");
+            let secret = format!(
+                "resources: [{{\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret, name: members, \
+                 validation_context: {{{trusted}, {crl}, {leaf_alone}}}}}]"
+            );
+            let setting = setting.replace("\nadmin:", "\nnode: {id: envoy, cluster: envoy}\n\nadmin:");
+            let setting = setting.replace("validation_context:", "validation_context_sds_secret_config:");
+            setting.replace(&trusted, &format!("name: members\n                  {source}")).file("members.yaml", secret)
+        } else {
+            setting.replace(LISTS, "crl: {filename:").replace(LEAF_ALONE, leaf_alone)
+        };
+        let gateway = setting.file("members-crl.pem", issuer.revocation_list(&[], 3600)).start();
+        assert!(passes(&gateway, &good) && passes(&gateway, &revoked));
+        gateway.stage.envoy.replace_file("members-crl.pem", &issuer.revocation_list(&[&revoked], 3600));
+        let refused = poll(if by_sds { PATIENCE } else { Duration::from_secs(2) }, || (!passes(&gateway, &revoked)).then_some(()));
+        assert_eq!((refused.is_some(), passes(&gateway, &good)), (by_sds, true));
+    }
 }
 
 #[test]

@@ -24,6 +24,9 @@ fn carbon_engine_shows_what_it_says() {
 #[test]
 fn icebreaker_one_shows_what_it_says() {
     shows("icebreaker-one", &["role_missing", "roles_absent", "certificate_missing", "Envoy's TLS"]);
+    let reasons =
+        ["role_missing", "roles_absent", "certificate_missing", "certificate_expired", "certificate_untrusted_source", "Envoy's TLS"];
+    shows("icebreaker-one-behind-proxy", &reasons);
 }
 
 #[test]
@@ -87,6 +90,11 @@ impl Drop for Running {
 fn a_system_that_is_not_known_is_not_shown() {
     let (success, output) = shown("carbon");
     assert!(!success && output.contains("SYSTEM=carbon: there are quickstart, carbon-engine"), "{output}");
+}
+
+#[test]
+fn cortex_shows_what_it_says() {
+    shows("cortex", &["credential_missing", "token_too_old", "header_value", "remote_denied", "secret_unknown"]);
 }
 
 /// `make run SYSTEM=...` ends well, and something is refused for each of these reasons.

@@ -27,6 +27,7 @@ const SYSTEMS: &[(&str, Prepare)] = &[
     ("carbon-engine", carbon_engine::prepare),
     ("ethereum-engine-api", ethereum_engine_api::prepare),
     ("icebreaker-one", icebreaker_one::prepare),
+    ("icebreaker-one-behind-proxy", icebreaker_one::prepare_behind_proxy),
     ("cyphernode", cyphernode::prepare),
     ("cortex", cortex::prepare),
 ];
