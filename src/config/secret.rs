@@ -98,18 +98,20 @@ impl KeyForm {
 impl Parts<'_> {
     fn bytes(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Vec<u8>> {
         let written: Vec<_> = self.inline.iter().filter(|(_, given, _)| given.is_written()).collect();
+        let mut origin = String::new();
         let secret = match (self.env.is_written(), written.as_slice()) {
             (true, []) => {
                 let Name(name) = self.env.get()?;
                 let at = at.name("env");
-                decode(&cx.variable(&at, name)?, *self.encoding.get()?, &at, cx)?
+                origin = [" (the variable ", name, ")"].concat();
+                decode(&cx.variable(&at, name)?, *self.encoding.get()?, &origin, &at, cx)?
             }
             (false, [(name, given, encoding)]) => {
                 let at = at.name(name);
                 if self.encoding.is_written() {
                     cx.fault(&at, format_args!("`as` goes with `env`; beside {name} it has no meaning"));
                 }
-                let secret = decode(given.get()?, *encoding, &at, cx)?;
+                let secret = decode(given.get()?, *encoding, &origin, &at, cx)?;
                 cx.warn(&at, format_args!("a secret that stands in the configuration: whoever reads that has it; better {{env: NAME}}"));
                 secret
             }
@@ -121,14 +123,15 @@ impl Parts<'_> {
         if let Some(Integer(wanted)) = self.bytes.get()
             && u64::try_from(secret.len()) != Ok(*wanted)
         {
-            cx.fault(at, format_args!("{} bytes, where {wanted} are wanted", secret.len()));
+            cx.fault(at, format_args!("{} bytes, where {wanted} are wanted{origin}", secret.len()));
             return None;
         }
         Some(secret)
     }
 }
 
-fn decode(text: &str, encoding: Encoding, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Vec<u8>> {
+/// The origin stands at the end of each fault: what was decoded never does.
+fn decode(text: &str, encoding: Encoding, origin: &str, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Vec<u8>> {
     let decoded = match encoding {
         Encoding::Text if text.ends_with(['\n', '\r']) => {
             Err("the text ends with a line break, which would be part of the secret; remove it")
@@ -139,8 +142,8 @@ fn decode(text: &str, encoding: Encoding, at: &Path<'_>, cx: &mut Reader<'_>) ->
     };
     match decoded {
         Ok(secret) if !secret.is_empty() => return Some(secret),
-        Ok(_) => cx.fault(at, format_args!("the secret is empty")),
-        Err(wrong) => cx.fault(at, format_args!("{wrong}")),
+        Ok(_) => cx.fault(at, format_args!("the secret is empty{origin}")),
+        Err(wrong) => cx.fault(at, format_args!("{wrong}{origin}")),
     }
     None
 }

@@ -1,11 +1,24 @@
 //! The shipped configurations, as they are shipped, with the module under test.
 
-use portcullis_harness::{Client, DIRECTORY, Envoy, Example, Launch, PATIENCE, Request, Upstream, poll, portcullis_wasm};
-use std::process::Command;
+use portcullis_harness::{Client, DIRECTORY, Envoy, Example, Launch, PATIENCE, Request, Upstream, poll, portcullis_wasm, target_directory};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
 
 #[test]
 fn the_quickstart_shows_what_it_says() {
     shows("quickstart", &["credential_missing", "secret_unknown", "token_expired", "signature_invalid", "role_missing", "no_rule"]);
+}
+
+#[test]
+fn cyphernode_shows_what_it_says() {
+    shows("cyphernode", &["credential_missing", "token_expired", "signature_invalid", "token_malformed", "role_missing", "denied"]);
+}
+
+#[test]
+fn carbon_engine_shows_what_it_says() {
+    shows("carbon-engine", &["credential_missing", "token_malformed", "token_expired", "issuer_mismatch", "key_unknown", "scope_missing"]);
 }
 
 #[test]
@@ -14,9 +27,66 @@ fn icebreaker_one_shows_what_it_says() {
 }
 
 #[test]
+fn the_engine_api_shows_what_it_says() {
+    shows("ethereum-engine-api", &["token_too_old", "token_from_future", "credential_missing", "signature_invalid", "algorithm_refused"]);
+}
+
+/// What is printed to be tried is tried, by the shell; tokens that were printed themselves would be stale by then.
+#[test]
+fn the_engine_apis_command_lines_make_their_own_tokens() {
+    let file = target_directory().join("run/ethereum-engine-api/jwt.hex");
+    for _ in 0..2 {
+        let before = fs::read_to_string(&file).ok();
+        let running = Running::start("ethereum-engine-api");
+        let lines: Vec<&str> = running.output.lines().collect();
+        let tried: Vec<_> = lines.windows(2).filter_map(|two| Some((two[0].strip_prefix("# ")?, two[1]))).collect();
+        assert!(tried.len() > 6, "{}", running.output);
+        for (what, command) in tried {
+            let row = lines.iter().find(|line| line.starts_with(what)).expect("a row of the table");
+            let output = Command::new("bash").args(["-c", command]).output().expect("bash runs");
+            let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+            let status = answer.split_whitespace().nth(1).unwrap_or_default();
+            let is_signed = |part: &str| part.starts_with("eyJ") && !part.ends_with('.');
+            assert!(row.split_whitespace().any(|word| word == status), "{row}\n{command}\n{answer}");
+            assert!(!command.split(['\'', '"', ' ']).any(is_signed), "{command}");
+        }
+        let key = fs::read_to_string(&file).expect("jwt.hex");
+        assert_eq!(fs::metadata(&file).expect("jwt.hex").permissions().mode() & 0o777, 0o600);
+        assert!(before.is_none_or(|before| before == key), "the key was replaced");
+        assert!(running.output.contains(key.trim()) && !running.output.contains("{{"), "{}", running.output);
+    }
+}
+
+/// `make run SYSTEM=...` until it is stopped.
+struct Running {
+    process: Child,
+    /// What it prints before it waits.
+    output: String,
+}
+
+impl Running {
+    fn start(system: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stage"));
+        let mut process = command.env("SYSTEM", system).env_remove("ONCE").stdout(Stdio::piped()).spawn().expect("the binary runs");
+        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let lines = lines.map_while(Result::ok).take_while(|line| !line.starts_with("It runs until"));
+        let output = lines.collect::<Vec<_>>().join("\n");
+        Self { process, output }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // By SIGTERM, so that it stops its Envoy.
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
 fn a_system_that_is_not_known_is_not_shown() {
     let (success, output) = shown("carbon");
-    assert!(!success && output.contains("SYSTEM=carbon: there are quickstart, icebreaker-one"), "{output}");
+    assert!(!success && output.contains("SYSTEM=carbon: there are quickstart, carbon-engine"), "{output}");
 }
 
 /// `make run SYSTEM=...` ends well, and something is refused for each of these reasons.

@@ -24,7 +24,7 @@ impl Folder {
     pub(crate) fn write(&self, name: &str, text: &str) {
         let file = self.0.join(name);
         fs::write(&file, text).expect("the folder can be written to");
-        if name.ends_with(".key") {
+        if name.ends_with(".key") || name.ends_with(".hex") {
             // A failure leaves a test key readable on this machine.
             let _ = fs::set_permissions(&file, fs::Permissions::from_mode(0o600));
         }

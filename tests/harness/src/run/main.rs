@@ -2,8 +2,12 @@
 //! and what doesn't: the quickstart, or the one that `SYSTEM` names. With `ONCE=1` it then stops, and fails if a verdict
 //! was not the expected one.
 //!
-//! Keys, secrets and certificates are fresh in each run. Nothing leaves the machine.
+//! Keys, secrets and certificates are fresh in each run, but for a `jwt.hex` that is there. Nothing leaves the machine.
 
+mod carbon_engine;
+mod cortex;
+mod cyphernode;
+mod ethereum_engine_api;
 mod folder;
 mod icebreaker_one;
 mod quickstart;
@@ -20,8 +24,15 @@ use visit::Visit;
 #[rustfmt::skip]
 const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
+    ("carbon-engine", carbon_engine::prepare),
+    ("ethereum-engine-api", ethereum_engine_api::prepare),
     ("icebreaker-one", icebreaker_one::prepare),
+    ("cyphernode", cyphernode::prepare),
+    ("cortex", cortex::prepare),
 ];
+
+/// Stands in notes for the address of the listener without TLS.
+const LISTENER: &str = "{{http}}";
 
 type Prepare = fn(&Folder) -> System;
 
@@ -56,7 +67,7 @@ fn main() -> ExitCode {
         println!("# {}\n{}\n", visit.what, visit.curl(&envoy));
     }
     for note in &system.notes {
-        println!("{note}");
+        println!("{}", note.replace(LISTENER, &envoy.listener("http").to_string()));
     }
     println!("Metrics: curl -s http://{}/stats/prometheus | grep portcullis", envoy.admin_address());
     println!("Access log: {}", envoy.directory().join("access.log").display());

@@ -12,6 +12,8 @@ pub(crate) struct Visit {
     /// The listener's name.
     listener: &'static str,
     secure: Option<Secure>,
+    /// The request without its token, and the command that prints a fresh one.
+    fresh: Option<(Request, String)>,
 }
 
 /// TLS, as the client here does it and as curl does.
@@ -46,7 +48,7 @@ impl Secure {
 impl Visit {
     /// A request by plain HTTP, to the listener `http`.
     pub(crate) fn new(what: impl Into<String>, request: Request, passes: bool) -> Self {
-        Self { what: what.into(), passes, request, listener: "http", secure: None }
+        Self { what: what.into(), passes, request, listener: "http", secure: None, fresh: None }
     }
 
     /// By TLS, to the listener `https`.
@@ -54,6 +56,13 @@ impl Visit {
         self.request = self.request.host(secure.host);
         self.secure = Some(secure);
         self.listener = "https";
+        self
+    }
+
+    /// With a token that is soon over. The command line takes one from a command of the shell instead.
+    pub(crate) fn fresh_bearer(mut self, token: &str, command: &str) -> Self {
+        self.fresh = Some((self.request.clone(), command.to_owned()));
+        self.request = self.request.bearer(token);
         self
     }
 
@@ -83,7 +92,11 @@ impl Visit {
                 (format!("https://{host}:{port}"), format!("{curl} --resolve {host}:{port}:127.0.0.1 "))
             }
         };
-        format!("curl -sSi -w '\\n' {arguments}{}", self.request.to_curl(&origin))
+        let (request, token) = match &self.fresh {
+            None => (&self.request, String::new()),
+            Some((request, command)) => (request, format!("-H \"Authorization: Bearer $({command})\" ")),
+        };
+        format!("curl -sSi -w '\\n' {arguments}{token}{}", request.to_curl(&origin))
     }
 }
 
