@@ -89,10 +89,8 @@ pub enum Effect {
     Ask(Rc<Call>, Box<HttpCall>),
     /// Decide over this request again, with this in [`Asked`].
     Wake(Ticket, Wait),
-    /// Count a fetch: the provider, and its outcome.
-    CountFetch(Arc<str>, &'static str),
-    /// Count a callout to another service: the provider, and its outcome.
-    CountAnswer(Arc<str>, &'static str),
+    /// Count a callout: what it was for (`fetch` of keys, or `remote`), the provider, and its outcome.
+    Count(&'static str, Arc<str>, &'static str),
     /// Note when a provider's keys came.
     NoteKeys(Arc<str>, UnixTime),
     /// Log a line.
@@ -333,7 +331,7 @@ impl Engine {
                 if keys.succeed(set, source, self.id, (good, body), now, random()) {
                     let line = format!("keys fetched {} status=200 bytes={} keys={count}", Place(source), body.len());
                     effects.push(Effect::Log(Level::Info, line));
-                    effects.push(Effect::CountFetch(Arc::clone(&source.provider), "success"));
+                    effects.push(Effect::Count("fetch", Arc::clone(&source.provider), "success"));
                     effects.push(Effect::NoteKeys(Arc::clone(&source.provider), now));
                 }
             }

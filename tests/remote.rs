@@ -11,7 +11,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_harness::{
-    Algorithm, Answer, Case, Key, PATIENCE, Received, Request, Response, RunningStage, Server, Stage, mint, now, poll,
+    Algorithm, Answer, Case, Key, PATIENCE, Plugin, Received, Request, Response, RunningStage, Server, Stage, mint, now, poll,
 };
 use serde_json::{Value, json};
 use std::thread::{self, ScopedJoinHandle};
@@ -110,9 +110,10 @@ impl Logins {
     fn check_silence(&self) {
         let log = self.stage.envoy.log().text();
         let stats = self.stage.envoy.admin("/stats");
+        let access = self.stage.envoy.access_log().text();
         let basic = STANDARD.encode(format!("ada:{PASSWORD}"));
         for secret in [TRUST, PASSWORD, "battery", "staple", &basic] {
-            for (place, text) in [("log", &log), ("stats", &stats)] {
+            for (place, text) in [("log", &log), ("stats", &stats), ("access log", &access)] {
                 assert!(!text.contains(secret), "{secret} stands in the {place}:\n{text}");
             }
         }
@@ -163,6 +164,8 @@ fn logins_good_denied_and_broken() {
         basic("ada").header("x-store", "telco").expect(200).upstream("x-ep-user-id", "ada"),
         basic("ada").header("x-store", "other").expect(200),
     ]);
+    let refused = stage.send(&Request::get("/").basic("ada", "battery-guess"));
+    assert!(!format!("{:?}{}", refused.headers, refused.text()).contains("battery"), "{}", refused.text());
     // What was asked: name, password and store as they were sent, whatever stands in them.
     let first = logins.login.received().remove(0);
     assert_eq!((first.method.as_str(), first.path.as_str()), ("POST", "/cortex/authentication/user"));
@@ -380,7 +383,7 @@ fn introspection() -> Value {
         "credential": "bearer",
         "endpoints": {"default": {"cluster": "as", "uri": "http://as.test/introspect?x=1", "insecure_http": true}},
         "request": {"headers": {"authorization": {"env": "CLIENT", "prefix": "Basic "}}, "form": {"token": "{token}", "token_type_hint": "access_token"}},
-        "answer": {"denied": [404], "require": {"active": true}, "expires": {"claim": "exp"}},
+        "answer": {"denied": [], "require": {"active": true}, "expires": {"claim": "exp"}},
     }})
 }
 
@@ -512,6 +515,27 @@ fn what_is_only_observed_never_waits_and_asks_all_the_same() {
     stage.check([Case::get("/").basic("slow-1", PASSWORD).expect(200).access("verdict", "allow").access("subject", "slow-1")]);
     assert_eq!(logins.login.count(), 1);
     logins.check_silence();
+}
+
+#[test]
+fn a_policy_that_changes_forgets_what_was_said_and_loses_nobody() {
+    let (service, other) = (Server::start(login), Server::start(login));
+    let plugin = |settings| Plugin::new(json!({"providers": {"shoppers": shoppers(settings)}})).host_env("TRUST");
+    let stage = Stage::new().discovered(&plugin(json!({}))).launch(|launch| launch.env("TRUST", TRUST));
+    let stage = stage.cluster("login", service.address()).cluster("telco", other.address()).start();
+    let asked = |user: &str| service.received().iter().filter(|got| got.json()["username"] == user).count();
+    stage.check([basic("ada").expect(200), basic("ada").expect(200)]);
+    assert_eq!(asked("ada"), 1);
+    thread::scope(|scope| {
+        let waiting = sends(scope, &stage, Request::get("/").basic("slow-1", PASSWORD));
+        assert!(poll(PATIENCE, || (asked("slow-1") == 1).then_some(())).is_some());
+        stage.discover(&plugin(json!({"answer": {"require": {"x-ep-user-roles": "PUBLIC"}}})));
+        assert_eq!(waiting.join().expect("a response").status, 200, "judged by the policy that it met");
+    });
+    // By the new one she is no good, whatever the old one has remembered.
+    let refused = || stage.send(&Request::get("/").basic("ada", PASSWORD)).status == 401;
+    assert!(poll(PATIENCE, || refused().then_some(())).is_some());
+    assert_eq!(asked("ada"), 2);
 }
 
 #[test]

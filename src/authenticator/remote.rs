@@ -6,6 +6,7 @@ mod body;
 mod call;
 
 pub use answer::{Expected, Granted, RemoteError, Verdict};
+pub(crate) use body::write;
 pub use body::{Body, Piece};
 pub use call::{Call, HttpCall, Key};
 

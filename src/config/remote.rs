@@ -206,6 +206,12 @@ impl RemoteForm {
         let answer = self.answer.get()?;
         let at_answer = at.name("answer");
         let denied = answer.denied(&at_answer.name("denied"), cx);
+        if denied.contains(&401) && headers.iter().flatten().any(|(name, _)| name == "authorization") {
+            cx.warn(
+                &at_answer.name("denied"),
+                format_args!("401 may be about the callout's own authorization: every caller would seem to be denied; write [] for token introspection"),
+            );
+        }
         let members = answer.members(&at_answer.name("require"), cx);
         let ExpiresForm(expires) = answer.expires.get()?;
         let identity = self.identity.get()?;

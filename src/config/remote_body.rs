@@ -1,13 +1,11 @@
 //! The body of a callout: where values are filled in.
 
-use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
 use super::fault::Path;
 use super::reader::{Node, Reader};
-use crate::annotation::ENCODED;
-use crate::authenticator::remote::{Body, Piece, Scheme};
-use crate::json::{quote, scalar};
+use crate::authenticator::remote::{Body, Piece, Scheme, write};
+use crate::json::scalar;
 
 /// A JSON object (`Ok`), or the fields of a form. `names`: the values that there are, those of the credential first.
 pub(super) fn body(
@@ -26,8 +24,9 @@ pub(super) fn body(
         Ok(node) => writer.value(node, cx),
         Err(fields) => {
             for (index, (name, text)) in fields.iter().enumerate() {
-                let separator = if index > 0 { "&" } else { "" };
-                writer.text(&format!("{separator}{}=", utf8_percent_encode(name, ENCODED)));
+                writer.text(if index > 0 { "&" } else { "" });
+                writer.literal(name);
+                writer.text("=");
                 writer.leaf(text.as_ref()?, &at.name(name), cx);
             }
         }
@@ -58,13 +57,19 @@ impl Writer<'_> {
         }
     }
 
+    fn literal(&mut self, text: &str) {
+        let mut written = String::new();
+        write(text, self.is_json, &mut written);
+        self.text(&written);
+    }
+
     fn value(&mut self, node: Node<'_>, cx: &mut Reader<'_>) {
         match node.value {
             Value::Object(members) => {
                 self.text("{");
                 for (index, (name, value)) in members.iter().enumerate() {
                     self.text(if index > 0 { "," } else { "" });
-                    self.text(&quote(name));
+                    self.literal(name);
                     self.text(":");
                     self.value(Node { value, at: &node.at.name(name) }, cx);
                 }
@@ -90,8 +95,7 @@ impl Writer<'_> {
     /// A placeholder is a whole leaf: part of one could be taken for something else once it is filled in.
     fn leaf(&mut self, text: &str, at: &Path<'_>, cx: &mut Reader<'_>) {
         if !text.contains(['{', '}']) {
-            let text = if self.is_json { quote(text) } else { utf8_percent_encode(text, ENCODED).to_string() };
-            return self.text(&text);
+            return self.literal(text);
         }
         let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         match name.and_then(|name| self.names.iter().position(|own| *own == name)) {

@@ -80,7 +80,7 @@ pub(super) fn report_failure(
 ) {
     let again = next.unwrap_or(now).since(now).as_millis();
     effects.push(Effect::Log(Level::Warn, format!("keys not fetched {} bytes={bytes} again_in={again}ms: {error}", Place(source))));
-    effects.push(Effect::CountFetch(Arc::clone(&source.provider), error.outcome()));
+    effects.push(Effect::Count("fetch", Arc::clone(&source.provider), error.outcome()));
 }
 
 /// Reads an answer as a key set; keys that can't be used are logged.

@@ -75,7 +75,7 @@ impl Engine {
                 (Verdict::Failed, error.outcome())
             }
         };
-        effects.push(Effect::CountAnswer(Arc::clone(&provider.name), outcome));
+        effects.push(Effect::Count("remote", Arc::clone(&provider.name), outcome));
         let verdict = Rc::new(verdict);
         self.answers.get_mut().remember(call.key, &verdict, remote.cache, now);
         let _ = call.verdict.set(verdict);

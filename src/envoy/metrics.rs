@@ -52,7 +52,7 @@ impl Metrics {
         }
     }
 
-    /// Adds one to `fetch.<provider>.<outcome>`, or to `remote....`.
+    /// Adds one to `<what>.<provider>.<outcome>`.
     pub(super) fn count_callout(&mut self, what: &str, provider: &str, outcome: &str) {
         let id = self.other(MetricKind::Counter, format!("{what}.{}.{outcome}", part(provider)));
         increment(id);

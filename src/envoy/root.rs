@@ -41,8 +41,7 @@ impl Root {
                 Effect::Fetch(set, source) => self.fetch(set, &source),
                 Effect::Ask(call, http) => self.ask(call, &http),
                 Effect::Wake(ticket, wait) => self.wake(ticket, wait),
-                Effect::CountFetch(provider, outcome) => self.shell.metrics.borrow_mut().count_callout("fetch", &provider, outcome),
-                Effect::CountAnswer(provider, outcome) => self.shell.metrics.borrow_mut().count_callout("remote", &provider, outcome),
+                Effect::Count(what, provider, outcome) => self.shell.metrics.borrow_mut().count_callout(what, &provider, outcome),
                 Effect::NoteKeys(provider, time) => self.shell.metrics.borrow_mut().note_keys(&provider, time.seconds()),
                 Effect::Log(level, line) => abi::log(level.into(), &line),
             }

@@ -34,16 +34,18 @@ impl Body {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => body.push_str(text),
-                Piece::Value(index) => {
-                    let value = values.get(*index).map(String::as_str).unwrap_or_default();
-                    if self.is_json {
-                        body.push_str(&quote(value));
-                    } else {
-                        body.extend(utf8_percent_encode(value, ENCODED));
-                    }
-                }
+                Piece::Value(index) => write(values.get(*index).map(String::as_str).unwrap_or_default(), self.is_json, &mut body),
             }
         }
         body.into_bytes()
+    }
+}
+
+/// Writes a text so that it ends where it ends: as a JSON string, or percent-encoded.
+pub(crate) fn write(text: &str, is_json: bool, body: &mut String) {
+    if is_json {
+        body.push_str(&quote(text));
+    } else {
+        body.extend(utf8_percent_encode(text, ENCODED));
     }
 }

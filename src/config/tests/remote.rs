@@ -167,6 +167,20 @@ fn single_fields() {
 }
 
 #[test]
+fn a_denial_may_be_about_the_filter_itself() {
+    let mut config = json!({"providers": {"tokens": introspection()}});
+    assert!(super::try_load(&config).unwrap().1.is_empty());
+    config["providers"]["tokens"]["remote"]["request"]["headers"] = json!({"authorization": {"env": "TEXT", "prefix": "Basic "}});
+    let (_, warnings) = super::try_load(&config).unwrap();
+    assert!(
+        matches!(&warnings[..], [only] if only.to_string().starts_with("providers.tokens.remote.answer.denied: 401 may be about")),
+        "{warnings:?}"
+    );
+    config["providers"]["tokens"]["remote"]["answer"]["denied"] = json!([]);
+    assert!(super::try_load(&config).unwrap().1.is_empty());
+}
+
+#[test]
 fn whose_credential_is_whose() {
     let both = |a: &Value, b: &Value| json!({"providers": {"a": a, "b": b}, "rules": [{"require": {"any": ["a", "b"]}}]});
     let login = example()["providers"]["shoppers"].clone();

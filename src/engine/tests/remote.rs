@@ -77,7 +77,7 @@ fn again(engine: &Engine, request: &Request, wait: Wait, now: UnixTime) -> Strin
 
 #[test]
 fn one_callout_for_all_who_ask_the_same() {
-    let mut engine = engine(serde_json::json!({"cache": "0s", "max_in_flight": 5}));
+    let mut engine = engine(serde_json::json!({"cache": "0s", "max_in_flight": 7}));
     let ada = login("ada:pw", "a");
     for ticket in 1..=3 {
         waits(&mut engine, ticket, &ada, NOW);
@@ -94,7 +94,14 @@ fn one_callout_for_all_who_ask_the_same() {
     for (_, wait) in woken {
         assert_eq!(again(&engine, &ada, wait.clone(), at(100)), "pass");
         // What was said of one is said of no other.
-        for other in [login("ada:pw2", "a"), login("ada2:pw", "a"), login("ada:pw", "b"), login("ad:a:pw", "a")] {
+        for other in [
+            login("ada:pw2", "a"),
+            login("ada2:pw", "a"),
+            login("ada:pw", "b"),
+            login("ad:a:pw", "a"),
+            login("adap:w", "a"),
+            login("ada:p", "wa"),
+        ] {
             assert_eq!(again(&engine, &other, wait.clone(), at(100)), "wait");
         }
     }
