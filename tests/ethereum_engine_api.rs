@@ -366,6 +366,8 @@ fn refusals_say_why() {
             "Bearer realm=\"engine\", error=\"invalid_token\", error_description=\"The token was issued too long ago.\"",
         ),
     ]);
+    let metrics = shipped().envoy.admin("/stats/prometheus");
+    assert!(metrics.contains("portcullis_rejected{plugin=\"engine\",reason=\"token_too_old\"}"), "{metrics}");
 }
 
 #[test]
