@@ -16,10 +16,11 @@ export PORTCULLIS_REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-tools: ## install what is missing: the Rust toolchain with wasm32-wasip1, Envoy, and an older Envoy for its test (all pinned)
+tools: ## install what is missing: the Rust toolchain with wasm32-wasip1, Envoy, and what single tests need beside it (all pinned)
 	@.ci/install-rust
 	@.ci/install-envoy
 	@.ci/install-envoy 1.37
+	@.ci/install-ib1-directory
 
 build: ## build the module: target/wasm32-wasip1/release/portcullis.wasm
 	@.ci/install-rust
@@ -37,7 +38,7 @@ reproducible: build ## build the module again where everything is otherwise, and
 test: tools build modules reproducible ## run all tests, those with a real Envoy among them
 	cargo test --locked --workspace
 	cargo test --locked --features native-shell --test fake_host
-	cargo test --locked --features cli --test cli
+	cargo test --locked --features cli --test cli --test carbon_engine
 
 lint: ## check format and lints, natively and for wasm32-wasip1
 	@.ci/install-rust
@@ -47,7 +48,7 @@ lint: ## check format and lints, natively and for wasm32-wasip1
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-probe -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-broken -- -D warnings
 	cargo clippy --locked --features native-shell --test fake_host -- -D warnings
-	cargo clippy --locked --features cli --bin portcullis --test cli -- -D warnings
+	cargo clippy --locked --features cli --bin portcullis --test cli --test carbon_engine -- -D warnings
 
 run: build ## run a configuration under envoy/ with stand-ins, and show what passes; SYSTEM=NAME: another than the quickstart; ONCE=1: show and stop
 	@.ci/install-envoy

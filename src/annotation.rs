@@ -15,7 +15,7 @@ use crate::refusal::{AnnotationError, AnnotationFault};
 use crate::request::{Headers, Request};
 
 /// All but RFC 3986's unreserved characters.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The header of many cookies.
 const COOKIE: &str = "cookie";

@@ -2,6 +2,7 @@
 
 mod client_certificate;
 pub mod jwt;
+pub mod remote;
 pub mod static_secret;
 
 pub use client_certificate::{
@@ -9,4 +10,5 @@ pub use client_certificate::{
     MemberSubject, ProxyCertificate, ServerName, Trusted, VerifiedBy,
 };
 pub use jwt::{Jwt, TokenError};
+pub use remote::{Remote, RemoteError};
 pub use static_secret::{SecretError, StaticSecret};

@@ -20,6 +20,8 @@ mod provider;
 mod quantity;
 mod reader;
 mod reject;
+mod remote;
+mod remote_body;
 mod require;
 mod revoked;
 mod rules;

@@ -1,7 +1,9 @@
 //! What the core answers: a value, which the shell carries out.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::authenticator::remote::{Call, Key};
 use crate::identity::Identity;
 use crate::keys::SetId;
 use crate::policy::ProviderId;
@@ -106,28 +108,44 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What an evaluation waits for: keys that fit better than those it has. Then, or when time is up, the request is decided again with this as [`Asked`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an evaluation waits for. Then, or when time is up, the request is decided again with this as [`Asked`].
+#[derive(Clone, Debug)]
 pub struct Wait {
-    /// The key set.
-    pub on: SetId,
-    /// When the keys that there were then had come; zero: there were none.
-    pub seen: UnixTime,
+    /// What has to arrive.
+    pub on: WaitOn,
     /// When the first question was asked: a fetch that began before is no answer to it.
     pub question: UnixTime,
     /// When waiting ends.
     pub until: UnixTime,
 }
 
-impl Wait {
-    /// There are keys, but not the one that a token names.
+/// What has to arrive.
+#[derive(Clone, Debug)]
+pub enum WaitOn {
+    /// Keys that fit better than those there are.
+    Keys {
+        /// The key set.
+        set: SetId,
+        /// When the keys that there were then had come; zero: there were none.
+        seen: UnixTime,
+    },
+    /// What another service says of a credential.
+    Answer(Rc<Call>),
+}
+
+impl WaitOn {
+    /// Whether both take room from each other: they wait for the same provider.
     #[must_use]
-    pub fn is_for_unknown_key(&self) -> bool {
-        self.seen != UnixTime::default()
+    pub fn shares_room(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Keys { set: a, .. }, Self::Keys { set: b, .. }) => a == b,
+            (Self::Answer(a), Self::Answer(b)) => a.provider == b.provider,
+            _ => false,
+        }
     }
 }
 
-/// What a request has waited for already: for each set once and no longer than that, so that nothing loops.
+/// What a request has waited for already: each thing once and no longer than that, so that nothing loops.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     waits: Vec<Wait>,
@@ -148,7 +166,16 @@ impl Asked {
     /// How this set was awaited last.
     #[must_use]
     pub fn last(&self, set: SetId) -> Option<&Wait> {
-        self.waits.iter().rfind(|wait| wait.on == set)
+        self.waits.iter().rfind(|wait| matches!(wait.on, WaitOn::Keys { set: own, .. } if own == set))
+    }
+
+    /// The callout with this question that was awaited.
+    #[must_use]
+    pub fn call(&self, key: &Key) -> Option<&Call> {
+        self.waits.iter().find_map(|wait| match &wait.on {
+            WaitOn::Answer(call) if call.key == *key => Some(&**call),
+            _ => None,
+        })
     }
 
     /// Whether it may wait at all.

@@ -1,17 +1,22 @@
 //! The whole of the core in one place: it decides over requests, and says when to fetch keys. State changes here alone.
 
+mod answers;
 mod fetch;
+mod remote;
 mod waiting;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::annotation::{self, Proven};
 use crate::authenticator::jwt::Keys;
-use crate::decision::{Asked, Decision, Pass, Rejection, Wait};
-use crate::judgement::{At, KeySets, Memory, Outcome, judge};
+use crate::authenticator::remote::{Call, HttpCall, Key, Question, Verdict};
+use crate::decision::{Asked, Decision, Pass, Rejection, Wait, WaitOn};
+use crate::flood::Flood;
+use crate::judgement::{At, Known, Memory, Needed, Outcome, judge};
 use crate::keys::{Begin, KeySet, KeyStore, Lookup, RemoteKeys, SetId};
 use crate::observation;
 use crate::policy::{Action, Kind, Policy, ProviderId, Selected, select};
@@ -20,6 +25,7 @@ use crate::rejection::{reject, reject_unread};
 use crate::request::{Headers, Request};
 use crate::signature::Budget;
 use crate::time::UnixTime;
+use answers::Answers;
 use fetch::{Place, read, report_failure};
 use waiting::Waiting;
 
@@ -28,6 +34,8 @@ pub use fetch::{Answer, FetchError};
 /// A request that waits: the shell's name for it.
 pub type Ticket = u32;
 
+/// When there is a callout to send: it may not leave from where a request is decided over.
+const AT_ONCE: Duration = Duration::from_millis(1);
 /// How often to look around when nothing is due: other workers may have fetched keys.
 const IDLE: Duration = Duration::from_millis(250);
 /// How often where there are no keys to fetch.
@@ -36,11 +44,13 @@ const STILL: Duration = Duration::from_secs(1);
 const BUSY: Duration = Duration::from_millis(10);
 
 /// The core at work under one policy.
-#[derive(Debug)]
 pub struct Engine {
     policy: Policy,
     keys: Rc<RefCell<KeyStore>>,
     memory: Memory,
+    answers: RefCell<Answers>,
+    /// Callouts to other services that failed, for the log.
+    failures: Flood,
     waiting: Waiting,
     /// Tells this engine's fetches from those of others; never zero.
     id: u64,
@@ -55,6 +65,8 @@ pub enum Event<'a> {
     Tick,
     /// A fetch ended.
     Fetched(SetId, Result<Answer<'a>, FetchError>),
+    /// A callout to another service ended.
+    Answered(&'a Rc<Call>, Result<Answer<'a>, FetchError>),
 }
 
 /// How much a log line matters.
@@ -73,10 +85,14 @@ pub enum Level {
 pub enum Effect {
     /// Fetch this set, and report the answer as [`Event::Fetched`].
     Fetch(SetId, RemoteKeys),
+    /// Send this, and report the answer as [`Event::Answered`].
+    Ask(Rc<Call>, Box<HttpCall>),
     /// Decide over this request again, with this in [`Asked`].
     Wake(Ticket, Wait),
     /// Count a fetch: the provider, and its outcome.
     CountFetch(Arc<str>, &'static str),
+    /// Count a callout to another service: the provider, and its outcome.
+    CountAnswer(Arc<str>, &'static str),
     /// Note when a provider's keys came.
     NoteKeys(Arc<str>, UnixTime),
     /// Log a line.
@@ -90,7 +106,8 @@ impl Engine {
         keys.borrow_mut().acquire(&policy.key_sets, now);
         let budget = RefCell::new(Budget::new(policy.limits.slow_verifications));
         let memory = Memory { handshakes: RefCell::default(), budget };
-        Self { policy, keys, memory, waiting: Waiting::default(), id: random.max(1), now }
+        let answers = RefCell::new(Answers::new());
+        Self { policy, keys, memory, answers, failures: Flood::default(), waiting: Waiting::default(), id: random.max(1), now }
     }
 
     /// The policy.
@@ -119,11 +136,11 @@ impl Engine {
             Action::Anyone => self.pass(request, selected.index, vec![]),
             Action::Deny => self.reject(request, RequestError::Denied.into(), Some(selected.index), None),
             Action::Require(requirement) => {
-                let key_sets = SetsNow { engine: self, now: at.now };
-                let judge = || judge(&self.policy, requirement, selected, request, &key_sets, &self.memory, at);
+                let known = KnownNow { engine: self, asked, now: at.now };
+                let judge = || judge(&self.policy, requirement, selected, request, &known, &self.memory, at);
                 let mut outcome = judge();
                 // Another worker may have the keys already.
-                if let Outcome::KeysNeeded(provider, _) = outcome
+                if let Outcome::Pending(provider, Needed::Keys(_)) = outcome
                     && self.catch_up(provider, at.now)
                 {
                     outcome = judge();
@@ -135,8 +152,11 @@ impl Engine {
                         let rejection = reject(&self.policy, request, error.into(), Some(selected.index), Some(provider));
                         Decision::Reject(Rejection { subject, ..rejection })
                     }
-                    Outcome::KeysNeeded(provider, unknown) => {
-                        let waits = self.await_keys(provider, unknown, asked, at.now);
+                    Outcome::Pending(provider, needed) => {
+                        let waits = match needed {
+                            Needed::Keys(unknown) => self.await_keys(provider, unknown, asked, at.now),
+                            Needed::Answer(key, http) => self.await_answer(provider, (key, http), asked, at.now),
+                        };
                         waits.map_or_else(|refusal| self.reject(request, refusal, Some(selected.index), Some(provider)), Decision::Wait)
                     }
                 }
@@ -179,19 +199,28 @@ impl Engine {
         match event {
             Event::Tick => self.tick(now, random),
             Event::Fetched(set, answer) => self.fetched(set, answer, now, random),
+            Event::Answered(call, answer) => {
+                let mut effects = Vec::new();
+                self.conclude(call, answer, now, &mut effects);
+                self.wake(now, &mut effects);
+                effects
+            }
         }
     }
 
     /// When to tick again: soon while something is due, slowly while nothing is.
     #[must_use]
     pub fn tick_period(&self, now: UnixTime) -> Duration {
+        if self.answers.borrow().has_unsent() {
+            return AT_ONCE;
+        }
         let keys = self.keys.borrow();
         let fetches = self.policy.key_sets.iter().filter_map(|(set, source)| keys.next(*set, source, now));
         let next = fetches.chain(self.waiting.next()).min();
-        let longest = match (self.waiting.is_empty(), self.policy.key_sets.is_empty()) {
-            (false, _) => BUSY,
-            (true, false) => IDLE,
-            (true, true) => STILL,
+        let longest = match (self.waiting.is_restless(), self.policy.key_sets.is_empty()) {
+            (true, _) => BUSY,
+            (false, false) => IDLE,
+            (false, true) => STILL,
         };
         next.map_or(longest, |next| next.since(now)).clamp(BUSY, longest)
     }
@@ -237,7 +266,11 @@ impl Engine {
         } else if last.is_some() {
             return Err(KeysError::Unavailable.into());
         }
-        if asked.may_wait() { Ok(Wait { on: set, seen: fetched, question, until }) } else { Err(KeysError::Unavailable.into()) }
+        if asked.may_wait() {
+            Ok(Wait { on: WaitOn::Keys { set, seen: fetched }, question, until })
+        } else {
+            Err(KeysError::Unavailable.into())
+        }
     }
 
     /// Whether other workers fetched other keys for the provider than it had.
@@ -276,6 +309,7 @@ impl Engine {
             }
         }
         drop(keys);
+        self.tick_calls(now, &mut effects);
         self.wake(now, &mut effects);
         effects
     }
@@ -320,6 +354,12 @@ impl Engine {
     }
 }
 
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
         if let Ok(mut keys) = self.keys.try_borrow_mut() {
@@ -328,14 +368,24 @@ impl Drop for Engine {
     }
 }
 
-/// The key sets as they are at one time.
-struct SetsNow<'e> {
+/// What is known at one time, to one request.
+struct KnownNow<'e> {
     engine: &'e Engine,
+    asked: &'e Asked,
     now: UnixTime,
 }
 
-impl KeySets for SetsNow<'_> {
-    fn get(&self, set: SetId, max_stale: Duration) -> Option<Arc<KeySet>> {
+impl Known for KnownNow<'_> {
+    fn answer(&self, provider: ProviderId, question: &Question<'_>) -> Result<Rc<Verdict>, Key> {
+        let mut answers = self.engine.answers.borrow_mut();
+        let name = self.engine.policy.provider(provider).map(|provider| &*provider.name).unwrap_or_default();
+        let key = answers.key(name, question);
+        // Whoever waited for it has it, also where it isn't remembered.
+        let awaited = self.asked.call(&key).and_then(|call| call.verdict.get()).map(Rc::clone);
+        awaited.or_else(|| answers.get(&key, self.now)).ok_or(key)
+    }
+
+    fn keys(&self, set: SetId, max_stale: Duration) -> Option<Arc<KeySet>> {
         match self.engine.look_up(set, max_stale, self.now) {
             Lookup::Fresh(keys) => Some(keys),
             Lookup::Stale | Lookup::Never => None,

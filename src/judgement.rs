@@ -3,12 +3,14 @@
 mod tree;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::annotation::Proven;
 use crate::authenticator::jwt::{Keys, Unverified, Verdict};
-use crate::authenticator::{CertificateError, ClientCertificate, Handshakes, Jwt, StaticSecret};
+use crate::authenticator::remote::{HttpCall, Key, Question, Verdict as Answer};
+use crate::authenticator::{CertificateError, ClientCertificate, Handshakes, Jwt, Remote, StaticSecret};
 use crate::credential::{self, Credential, Place};
 use crate::identity::Identity;
 use crate::keys::{KeySet, SetId};
@@ -41,10 +43,25 @@ pub struct Memory {
     pub budget: RefCell<Budget>,
 }
 
-/// Where a key set of the network is looked up.
-pub trait KeySets {
+/// What came from the network before.
+pub trait Known {
     /// The set to verify with now, if there is one that is no older than `max_stale` beyond its refresh.
-    fn get(&self, set: SetId, max_stale: Duration) -> Option<Arc<KeySet>>;
+    fn keys(&self, set: SetId, max_stale: Duration) -> Option<Arc<KeySet>>;
+
+    /// What another service says.
+    ///
+    /// # Errors
+    /// It has not been asked: the question's name.
+    fn answer(&self, provider: ProviderId, question: &Question<'_>) -> Result<Rc<Answer>, Key>;
+}
+
+/// What has to arrive before a credential can be judged.
+#[derive(Debug)]
+pub enum Needed {
+    /// Keys; or, with a refusal, the one key that a token names and that those there are lack.
+    Keys(Option<Refusal>),
+    /// The answer to this callout.
+    Answer(Key, Box<HttpCall>),
 }
 
 /// What became of a requirement.
@@ -56,8 +73,8 @@ pub enum Outcome<'a> {
     Refused(Refusal, Option<ProviderId>),
     /// The credential is good, but its bearer may not do this.
     Forbidden(ConditionError, ProviderId, Option<String>),
-    /// It could be, once this provider's keys are there; or, with a refusal, once it has the key that the token names.
-    KeysNeeded(ProviderId, Option<Refusal>),
+    /// It could be, once this has arrived for the provider.
+    Pending(ProviderId, Needed),
 }
 
 /// A good credential.
@@ -85,13 +102,13 @@ pub fn judge<'a>(
     requirement: &'a Requirement,
     selected: &Selected<'_>,
     request: &'a Request,
-    key_sets: &dyn KeySets,
+    known: &dyn Known,
     memory: &Memory,
     at: &At<'_>,
 ) -> Outcome<'a> {
     let needs = requirement.needs();
     let members = Members::of(policy, &needs);
-    let judge = Judge { policy, members: &members, needs: &needs, selected, request, key_sets, memory, at };
+    let judge = Judge { policy, members: &members, needs: &needs, selected, request, known, memory, at };
     let mut judged = Vec::new();
     for provider in &members.0 {
         judged.push((*provider, judge.credential(*provider)));
@@ -111,17 +128,17 @@ pub fn judge<'a>(
     }
     // Whatever the key, it would not do; so the key that isn't known is what is bad.
     if !matches!(reading, Reading::Satisfied(_))
-        && let Some(unknown) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::KeysNeeded(_, Some(_))))
-        && let (provider, Judged::KeysNeeded(_, Some(refusal))) = judged.swap_remove(unknown)
+        && let Some(unknown) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::Pending(_, Needed::Keys(Some(_)))))
+        && let (provider, Judged::Pending(_, Needed::Keys(Some(refusal)))) = judged.swap_remove(unknown)
     {
         return Outcome::Refused(refusal, Some(provider));
     }
     match reading {
         Reading::Satisfied(providers) => {
-            if let Some(waiting) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::KeysNeeded(..)))
-                && let (provider, Judged::KeysNeeded(_, unknown)) = judged.swap_remove(waiting)
+            if let Some(waiting) = judged.iter().position(|(_, verdict)| matches!(verdict, Judged::Pending(..)))
+                && let (provider, Judged::Pending(_, needed)) = judged.swap_remove(waiting)
             {
-                return Outcome::KeysNeeded(provider, unknown);
+                return Outcome::Pending(provider, needed);
             }
             let mut proofs = Vec::new();
             for wanted in providers {
@@ -185,8 +202,7 @@ enum Judged<'a> {
     Absent,
     Good(Box<Identity>, Option<&'a Place>),
     Bad(Refusal, Option<&'a Place>),
-    /// With a refusal: there are keys, but not the one that the token names.
-    KeysNeeded(&'a Place, Option<Refusal>),
+    Pending(&'a Place, Needed),
 }
 
 impl Judged<'_> {
@@ -194,7 +210,7 @@ impl Judged<'_> {
     fn is_planted(&self) -> bool {
         match self {
             Self::Bad(_, place) => place.is_some_and(Place::is_cookie),
-            Self::KeysNeeded(place, _) => place.is_cookie(),
+            Self::Pending(place, _) => place.is_cookie(),
             Self::Absent | Self::Good(..) => false,
         }
     }
@@ -206,7 +222,7 @@ struct Judge<'a, 'j> {
     needs: &'j [&'j Need],
     selected: &'j Selected<'j>,
     request: &'a Request,
-    key_sets: &'j dyn KeySets,
+    known: &'j dyn Known,
     memory: &'j Memory,
     at: &'j At<'j>,
 }
@@ -227,6 +243,7 @@ impl<'a> Judge<'a, '_> {
         match &provider.kind {
             Kind::StaticSecret { secrets, .. } => self.secret(secrets, &found),
             Kind::Jwt { jwt, .. } => self.token(id, jwt, &provider.name, &found),
+            Kind::Remote { remote, .. } => self.remote(id, remote, &found),
             Kind::ClientCertificate(_) => Judged::Absent,
         }
     }
@@ -267,7 +284,7 @@ impl<'a> Judge<'a, '_> {
             },
         };
         let keys = match &jwt.keys {
-            Keys::Remote { set, max_stale, .. } => self.key_sets.get(*set, *max_stale),
+            Keys::Remote { set, max_stale, .. } => self.known.keys(*set, *max_stale),
             _ => None,
         };
         let verify = Bounded { verify: self.at.verify, budget: &self.memory.budget, now: self.at.now };
@@ -280,17 +297,34 @@ impl<'a> Judge<'a, '_> {
                     Err(revocation) => Judged::Bad(revocation.into(), Some(found.place)),
                 }
             }
-            Ok(Verdict::KeysNeeded) => Judged::KeysNeeded(found.place, None),
+            Ok(Verdict::KeysNeeded) => Judged::Pending(found.place, Needed::Keys(None)),
             // Only a token that would pass with its key known is worth a fetch.
             Ok(Verdict::KeyUnknown(error, Unverified(identity))) => {
                 let would_pass = |need: &&&Need| need.provider == id && check(need, &identity, self.selected).is_ok();
                 if self.policy.revoked.check(&identity, &[token.kid()]).is_ok() && self.needs.iter().any(|need| would_pass(&need)) {
-                    Judged::KeysNeeded(found.place, Some(error.into()))
+                    Judged::Pending(found.place, Needed::Keys(Some(error.into())))
                 } else {
                     Judged::Bad(error.into(), Some(found.place))
                 }
             }
             Err(error) => Judged::Bad(error.into(), Some(found.place)),
+        }
+    }
+
+    fn remote(&self, id: ProviderId, remote: &Remote, found: &Credential<'a>) -> Judged<'a> {
+        if self.rivals(found.place).any(|rival| is_claimed_by(rival, found)) {
+            return Judged::Absent;
+        }
+        let question = match remote.question(&found.text, self.request) {
+            Ok(question) => question,
+            Err(refusal) => return Judged::Bad(refusal, Some(found.place)),
+        };
+        match self.known.answer(id, &question) {
+            Ok(answer) => match answer.identity(self.at.now) {
+                Ok(identity) => self.unless_revoked(identity.clone(), Some(found.place)),
+                Err(error) => Judged::Bad(error.into(), Some(found.place)),
+            },
+            Err(key) => Judged::Pending(found.place, Needed::Answer(key, Box::new(question.call()))),
         }
     }
 
@@ -309,10 +343,10 @@ impl<'a> Judge<'a, '_> {
 
     fn is_claimed_by_another(&self, id: ProviderId, found: &Credential<'_>) -> bool {
         let others = self.members.0.iter().filter(|other| **other != id).filter_map(|other| self.policy.provider(*other));
-        // A static secret takes what no token provider claims.
+        // A static secret, and another service, take what no token provider claims.
         others
             .filter(|p| p.kind.places().contains(found.place))
-            .any(|p| matches!(p.kind, Kind::StaticSecret { .. }) || is_claimed_by(&p.kind, found))
+            .any(|p| matches!(p.kind, Kind::StaticSecret { .. } | Kind::Remote { .. }) || is_claimed_by(&p.kind, found))
     }
 }
 

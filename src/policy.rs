@@ -21,7 +21,7 @@ pub use revoked::Revoked;
 
 use std::sync::Arc;
 
-use crate::authenticator::{ClientCertificate, Jwt, StaticSecret};
+use crate::authenticator::{ClientCertificate, Jwt, Remote, StaticSecret};
 use crate::constant::Constant;
 use crate::credential::Place;
 use crate::identity::ClaimPath;
@@ -104,6 +104,13 @@ pub enum Kind {
     },
     /// Client certificates, of the connection or from a header.
     ClientCertificate(Box<ClientCertificate>),
+    /// Credentials that another service judges.
+    Remote {
+        /// The service.
+        remote: Box<Remote>,
+        /// Where they stand in a request. Never empty.
+        from: Vec<Place>,
+    },
 }
 
 impl Kind {
@@ -111,7 +118,7 @@ impl Kind {
     #[must_use]
     pub fn places(&self) -> &[Place] {
         match self {
-            Self::StaticSecret { from, .. } | Self::Jwt { from, .. } => from,
+            Self::StaticSecret { from, .. } | Self::Jwt { from, .. } | Self::Remote { from, .. } => from,
             Self::ClientCertificate(certificate) => certificate.source.place().map_or(&[], std::slice::from_ref),
         }
     }

@@ -146,6 +146,13 @@ reasons! {
     /// Too many signatures have to be verified at once.
     VerificationBusy = "verification_busy", Unavailable;
 
+    /// The service that judges the credential denied it.
+    RemoteDenied = "remote_denied", Unauthorized;
+    /// The service that judges the credential gave no answer that could be used.
+    RemoteUnavailable = "remote_unavailable", Unavailable;
+    /// Too many credentials have to be asked about at once.
+    RemoteBusy = "remote_busy", Unavailable;
+
     /// A value of the identity can't stand in a header.
     HeaderValue = "header_value", Forbidden;
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::authenticator::{CertificateError, SecretError, TokenError};
+use crate::authenticator::{CertificateError, RemoteError, SecretError, TokenError};
 use crate::reason::Reason;
 
 /// A refusal from whichever stage.
@@ -20,6 +20,8 @@ pub enum Refusal {
     Token(TokenError),
     /// A client certificate.
     Certificate(CertificateError),
+    /// Another service.
+    Remote(RemoteError),
     /// A credential that is good, but revoked.
     Revoked(Revocation),
     /// The keys to verify with.
@@ -44,6 +46,7 @@ impl Refusal {
             Self::Secret(e) => e.reason(),
             Self::Token(e) => e.reason(),
             Self::Certificate(e) => e.reason(),
+            Self::Remote(e) => e.reason(),
             Self::Revoked(_) => Reason::Revoked,
             Self::Keys(e) => e.reason(),
             Self::Condition(e) => e.reason(),
@@ -89,6 +92,7 @@ impl fmt::Display for Refusal {
             Self::Secret(e) => e.fmt(f),
             Self::Token(e) => e.fmt(f),
             Self::Certificate(e) => e.fmt(f),
+            Self::Remote(e) => e.fmt(f),
             Self::Revoked(e) => e.fmt(f),
             Self::Keys(e) => e.fmt(f),
             Self::Condition(e) => e.fmt(f),
@@ -115,6 +119,7 @@ refusal_from! {
     Secret(SecretError),
     Token(TokenError),
     Certificate(CertificateError),
+    Remote(RemoteError),
     Revoked(Revocation),
     Keys(KeysError),
     Condition(ConditionError),

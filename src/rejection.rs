@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::annotation::edits_for_refusal;
+use crate::authenticator::RemoteError;
+use crate::credential::Place;
 use crate::decision::{Rejection, Reply};
 use crate::json::quote;
 use crate::policy::{Action, Body, Challenge, Kind, Policy, ProviderId, Reject};
@@ -37,9 +39,7 @@ fn reply(policy: &Policy, request: &Request, refusal: &Refusal, rule: Option<usi
     if status == 503 {
         headers.push(("retry-after", RETRY_AFTER.to_owned()));
     }
-    if let Some(challenge) = challenge(policy, refusal, status, rule) {
-        headers.push(("www-authenticate", challenge));
-    }
+    headers.extend(challenges(policy, refusal, status, rule).map(|challenge| ("www-authenticate", challenge)));
     let text = text(&policy.reject, refusal, status);
     let body = if request.is_grpc() { Body::Text } else { policy.reject.body };
     let (content_type, body) = match body {
@@ -122,29 +122,40 @@ const fn title(status: u16) -> &'static str {
 }
 
 /// `WWW-Authenticate`: on every 401 of a rule whose credentials have a scheme, and where RFC 6750 gives an error code.
-fn challenge(policy: &Policy, refusal: &Refusal, status: u16, rule: Option<usize>) -> Option<String> {
-    let scheme = policy.reject.challenge.unwrap_or_else(|| challenge_of_rule(policy, rule));
+fn challenges(policy: &Policy, refusal: &Refusal, status: u16, rule: Option<usize>) -> impl Iterator<Item = String> {
     let error = bearer_error(refusal);
-    if status != 401 && !(error.is_some() && matches!(status, 400 | 403)) {
-        return None;
-    }
-    match scheme {
-        Challenge::None => None,
-        Challenge::Basic => (status == 401).then(|| format!("Basic realm=\"{}\", charset=\"UTF-8\"", quoted(&policy.reject.realm))),
-        Challenge::Bearer => Some(bearer(&policy.reject, refusal, error)),
-    }
+    let is_asked = status == 401 || (error.is_some() && matches!(status, 400 | 403));
+    let (bearer, basic) = match policy.reject.challenge {
+        Some(scheme) => (scheme == Challenge::Bearer, scheme == Challenge::Basic),
+        None => schemes_of_rule(policy, rule),
+    };
+    let bearer = (is_asked && bearer).then(|| self::bearer(&policy.reject, refusal, error));
+    let basic = (status == 401 && basic).then(|| format!("Basic realm=\"{}\", charset=\"UTF-8\"", quoted(&policy.reject.realm)));
+    bearer.into_iter().chain(basic)
 }
 
-fn challenge_of_rule(policy: &Policy, rule: Option<usize>) -> Challenge {
+/// Whether the rule's credentials stand where tokens do, and where user names and passwords do.
+fn schemes_of_rule(policy: &Policy, rule: Option<usize>) -> (bool, bool) {
+    let (mut bearer, mut basic) = (false, false);
     let Some(Action::Require(requirement)) = rule.and_then(|index| policy.rules.get(index)).map(|rule| &rule.then) else {
-        return Challenge::None;
+        return (bearer, basic);
     };
-    // Certificates have no scheme, and neither have cookies: whoever shall sign in is sent elsewhere.
-    let takes_tokens = |id| {
-        let kind = policy.provider(id).map(|p| &p.kind).filter(|kind| !matches!(kind, Kind::ClientCertificate(_)));
-        kind.is_some_and(|kind| kind.places().iter().any(|place| !place.is_cookie()))
-    };
-    if requirement.needs().iter().any(|need| takes_tokens(need.provider)) { Challenge::Bearer } else { Challenge::None }
+    for need in requirement.needs() {
+        let places = match policy.provider(need.provider).map(|provider| &provider.kind) {
+            // Certificates have no scheme.
+            None | Some(Kind::ClientCertificate(_)) => &[],
+            Some(kind) => kind.places(),
+        };
+        for place in places {
+            match place {
+                Place::Header { scheme: Some(scheme), .. } if scheme == "basic" => basic = true,
+                // Neither have cookies: whoever shall sign in is sent elsewhere.
+                Place::Cookie { .. } => {}
+                Place::Header { .. } | Place::Query(_) => bearer = true,
+            }
+        }
+    }
+    (bearer, basic)
 }
 
 /// RFC 6750, section 3.1: no error code where no token was sent.
@@ -152,7 +163,9 @@ const fn bearer_error(refusal: &Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::Credential(CredentialError::Missing | CredentialError::Origin) => None,
         Refusal::Credential(CredentialError::Ambiguous) => Some("invalid_request"),
-        Refusal::Credential(_) | Refusal::Secret(_) | Refusal::Token(_) | Refusal::Revoked(_) => Some("invalid_token"),
+        Refusal::Credential(_) | Refusal::Secret(_) | Refusal::Token(_) | Refusal::Remote(RemoteError::Denied(_)) | Refusal::Revoked(_) => {
+            Some("invalid_token")
+        }
         Refusal::Condition(_) => Some("insufficient_scope"),
         _ => None,
     }

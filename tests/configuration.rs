@@ -372,7 +372,6 @@ fn what_is_for_later_is_refused_by_name() {
         "providers": {
             "b": jwt(json!({"bind": {"certificate": "members"}})),
             "c": jwt(json!({"streams": "end_with_token"})),
-            "shoppers": {"remote": {"credential": "basic"}},
         },
         "rules": [
             {"match": {"path": "/b"}, "require": "b"},
@@ -382,15 +381,7 @@ fn what_is_for_later_is_refused_by_name() {
     });
     let (faults, _) = faults_of(Plugin::new(later));
     let version = "not supported yet by this version";
-    assert_faults(
-        &[
-            ("providers.b.jwt.bind", version),
-            ("providers.c.jwt.streams", version),
-            ("providers.shoppers.remote", version),
-            ("cache", version),
-        ],
-        &faults,
-    );
+    assert_faults(&[("providers.b.jwt.bind", version), ("providers.c.jwt.streams", version), ("cache", version)], &faults);
 }
 
 /// Counts the configurations that ECDS refused.

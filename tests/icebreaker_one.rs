@@ -36,6 +36,9 @@ mod gateway;
 #[path = "icebreaker_one/connection.rs"]
 mod connection;
 
+#[path = "icebreaker_one/directory.rs"]
+mod directory;
+
 #[path = "icebreaker_one/header.rs"]
 mod header;
 

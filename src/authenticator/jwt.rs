@@ -11,8 +11,10 @@ mod signature;
 mod token;
 mod typ;
 
+pub(super) use date::numeric_date;
 pub use error::{Excerpt, TokenError};
 pub use format::Format;
+pub(super) use identity::value_at;
 pub use token::Token;
 
 use std::collections::HashMap;

@@ -132,7 +132,7 @@ pub(super) enum AnyOr {
 }
 
 /// A claim, wherever it stands.
-pub(super) struct ClaimForm(ClaimPath);
+pub(super) struct ClaimForm(pub(super) ClaimPath);
 
 /// A claim that holds roles.
 pub(super) struct RoleClaimForm {
@@ -341,13 +341,13 @@ fn media_type(name: &str) -> String {
 
 impl TokenIdentityForm {
     /// Roles, and scopes.
-    fn yields(&self) -> (bool, bool) {
+    pub(super) fn yields(&self) -> (bool, bool) {
         let roles = self.roles.get().is_none_or(|OneOrMany(list)| !list.is_empty());
         let grants = self.grants.get().is_none_or(|Table(list)| !list.is_empty());
         (roles || grants, self.scopes.get().is_none_or(|OneOrMany(list)| !list.is_empty()))
     }
 
-    fn compile(&self) -> Option<TokenIdentity> {
+    pub(super) fn compile(&self) -> Option<TokenIdentity> {
         let subject = self.subject.get().map(|ClaimForm(path)| path.clone());
         let scopes = self.scopes.get()?.0.iter().map(|ClaimForm(path)| path.clone()).collect();
         let roles = self

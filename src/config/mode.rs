@@ -139,7 +139,7 @@ words! {
 fields! {
     /// Bounds.
     struct LimitsForm {
-        /// Requests that wait for keys, per provider and worker.
+        /// Requests that wait for keys, or for another service, per provider and worker.
         waiting: Integer = "1000",
         /// Slow verifications, per second and worker.
         slow_verifications: Integer = "200",

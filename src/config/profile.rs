@@ -21,6 +21,11 @@ pub(super) enum Ability {
         scopes: bool,
         issuers: Issuers,
     },
+    /// What another service says.
+    Answer {
+        roles: bool,
+        scopes: bool,
+    },
     /// `by_proxy`: a proxy passes it on that has a certificate of its own on the connection.
     Certificate {
         roles: bool,
@@ -44,21 +49,26 @@ impl Profile {
 
     pub(super) const fn yields_roles(&self) -> bool {
         match self.ability {
-            Some(Ability::Secret { roles } | Ability::Token { roles, .. } | Ability::Certificate { roles, .. }) => roles,
+            Some(
+                Ability::Secret { roles }
+                | Ability::Token { roles, .. }
+                | Ability::Answer { roles, .. }
+                | Ability::Certificate { roles, .. },
+            ) => roles,
             None => true,
         }
     }
 
     pub(super) const fn yields_scopes(&self) -> bool {
         match self.ability {
-            Some(Ability::Token { scopes, .. }) => scopes,
+            Some(Ability::Token { scopes, .. } | Ability::Answer { scopes, .. }) => scopes,
             Some(_) => false,
             None => true,
         }
     }
 
     pub(super) const fn yields_claims(&self) -> bool {
-        matches!(self.ability, None | Some(Ability::Token { .. }))
+        matches!(self.ability, None | Some(Ability::Token { .. } | Ability::Answer { .. }))
     }
 
     pub(super) const fn yields_certificate(&self) -> bool {

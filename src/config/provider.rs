@@ -3,11 +3,11 @@
 use super::client_certificate::ClientCertificateForm;
 use super::declare::fields;
 use super::fault::Path;
-use super::forms::Later;
 use super::jwt::JwtForm;
 use super::place::{PlaceForm, places};
 use super::profile::{Ability, Profile};
 use super::reader::Reader;
+use super::remote::RemoteForm;
 use super::static_secret::StaticSecretForm;
 use super::upstream::UpstreamForm;
 use crate::policy::{KeySources, Kind};
@@ -21,8 +21,8 @@ fields! {
         jwt: JwtForm,
         /// The caller presents a TLS client certificate.
         client_certificate: ClientCertificateForm,
-        /// Another service decides.
-        remote: Later,
+        /// Another service judges the credential.
+        remote: RemoteForm,
         /// Where the credential stands; the first place that holds one counts.
         from: Vec<PlaceForm> = r#"[{"header": "authorization", "scheme": "Bearer"}]"#,
         /// What the upstream learns of this provider's identities; wins field by field over the `upstream` of all.
@@ -50,6 +50,11 @@ impl ProviderForm {
                     format_args!("a client certificate comes with the connection, or from where its `source` says; remove this field"),
                 );
             }
+        } else if let Some(places) = self.remote.get().and_then(RemoteForm::places) {
+            if self.from.is_written() {
+                cx.fault(&at.name("from"), format_args!("a user name and a password stand in Authorization; remove this field"));
+            }
+            profile.places = places;
         } else {
             profile.places = self.from.get().map(|from| places(from, &at.name("from"), cx)).unwrap_or_default();
         }
@@ -66,6 +71,10 @@ impl ProviderForm {
                 profile.ability = Some(form.ability());
             }
             compiled = form.compile(&at.name("client_certificate"), cx).map(|certificate| Kind::ClientCertificate(Box::new(certificate)));
+        } else if let Some(form) = self.remote.get() {
+            profile.ability = Some(form.ability());
+            let remote = form.compile(&from, &at.name("remote"), cx);
+            compiled = remote.map(|remote| Kind::Remote { remote: Box::new(remote), from });
         }
         (profile, compiled)
     }

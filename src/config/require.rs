@@ -356,10 +356,11 @@ fn could_claim_the_same(a: &Profile, b: &Profile) -> Option<&'static str> {
     // Whoever takes the whole header takes what stands in it after another's scheme, too.
     let overlap = meet(|x, y| super::place::places_meet(x, y) && x != y);
     match (a.ability.as_ref()?, b.ability.as_ref()?) {
-        (Ability::Secret { .. } | Ability::Token { .. }, Ability::Secret { .. } | Ability::Token { .. }) if overlap => {
-            Some("give both places the same scheme or the same origins, or take different ones")
-        }
-        (Ability::Secret { .. }, Ability::Secret { .. }) => {
+        (
+            Ability::Secret { .. } | Ability::Token { .. } | Ability::Answer { .. },
+            Ability::Secret { .. } | Ability::Token { .. } | Ability::Answer { .. },
+        ) if overlap => Some("give both places the same scheme or the same origins, or take different ones"),
+        (Ability::Secret { .. } | Ability::Answer { .. }, Ability::Secret { .. } | Ability::Answer { .. }) => {
             meet(super::place::places_meet).then_some("make one provider of them, or give them different places")
         }
         (Ability::Token { issuers: x, .. }, Ability::Token { issuers: y, .. }) => (x.overlap(y) && meet(|x, y| x == y))

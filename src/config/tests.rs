@@ -6,6 +6,7 @@ mod example;
 mod faults;
 mod fields;
 mod mode;
+mod remote;
 mod rules;
 
 use serde_json::{Value, json};

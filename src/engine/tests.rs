@@ -7,6 +7,7 @@ use crate::signature::signing::{jwk, sign};
 
 mod cookies;
 mod process;
+mod remote;
 mod slow_verification;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
@@ -16,6 +17,12 @@ fn engine(keys: &Rc<RefCell<KeyStore>>) -> Engine {
     let configuration = br#"{"providers": {"users": {"jwt": {
         "keys": {"jwks_uri": "https://idp.test/jwks.json", "cluster": "idp"}, "issuers": ["i"], "audiences": "any", "required_claims": []}}}}"#;
     Engine::new(crate::config::load(configuration, &|_| None).unwrap().0, Rc::clone(keys), NOW, 1)
+}
+
+/// The key set that a request waits for.
+fn set_of(wait: &Wait) -> SetId {
+    let WaitOn::Keys { set, .. } = wait.on else { panic!("it waits for no keys") };
+    set
 }
 
 /// A request with a token that could pass.
@@ -28,7 +35,7 @@ fn request() -> Request {
 fn wait(engine: &mut Engine, ticket: Ticket) -> Wait {
     let at = At { now: NOW, verify: &Module, peer: &Plaintext };
     let Decision::Wait(wait) = engine.decide(&request(), &Asked::default(), &at) else { panic!("it does not wait") };
-    assert!(engine.wait(ticket, wait));
+    assert!(engine.wait(ticket, wait.clone()));
     wait
 }
 
@@ -54,8 +61,8 @@ fn arrive(engine: &mut Engine, set: SetId) -> Vec<Effect> {
 fn keys_that_another_engine_fetched_wake_whoever_waits_for_them() {
     let keys = Rc::default();
     let (mut one, mut other) = (engine(&keys), engine(&keys));
-    let set = wait(&mut one, 1).on;
-    assert_eq!(wait(&mut other, 2).on, set);
+    let set = set_of(&wait(&mut one, 1));
+    assert_eq!(set_of(&wait(&mut other, 2)), set);
     assert_eq!(woken(&arrive(&mut one, set)), 1);
     assert!(other.tick_period(NOW) <= BUSY);
     assert_eq!(woken(&other.handle(Event::Tick, NOW, &mut || 0)), 1);
@@ -66,7 +73,7 @@ fn a_crowd_is_woken_in_parts_and_none_is_forgotten() {
     let keys = Rc::default();
     let mut engine = engine(&keys);
     let waits: Vec<Wait> = (0..100).map(|ticket| wait(&mut engine, ticket)).collect();
-    let mut counts = vec![woken(&arrive(&mut engine, waits[0].on))];
+    let mut counts = vec![woken(&arrive(&mut engine, set_of(&waits[0])))];
     while counts.iter().sum::<usize>() < 100 {
         assert_eq!(engine.tick_period(NOW), BUSY);
         counts.push(woken(&engine.handle(Event::Tick, NOW, &mut || 0)));
@@ -79,12 +86,12 @@ fn the_number_that_waits_is_bounded_and_the_end_of_waiting_is_kept() {
     let keys = Rc::default();
     let mut engine = engine(&keys);
     let waits: Vec<Wait> = (0..1000).map(|ticket| wait(&mut engine, ticket)).collect();
-    let last = waits[999];
-    assert!(!engine.wait(1000, last));
+    let last = waits[999].clone();
+    assert!(!engine.wait(1000, last.clone()));
     engine.leave(7);
-    assert!(engine.wait(1000, last));
+    assert!(engine.wait(1000, last.clone()));
     assert_eq!(woken(&engine.handle(Event::Tick, last.until, &mut || 0)), WAKES);
-    assert!(matches!(engine.look_up(last.on, Duration::ZERO, NOW), Lookup::Never));
+    assert!(matches!(engine.look_up(set_of(&last), Duration::ZERO, NOW), Lookup::Never));
 }
 
 #[test]
@@ -98,9 +105,9 @@ fn who_waits_for_one_set_takes_no_room_from_another() {
     let policy = crate::config::load(configuration.to_string().as_bytes(), &|_| None).unwrap().0;
     let mut engine = Engine::new(policy, Rc::default(), NOW, 1);
     let users = wait(&mut engine, 1);
-    assert!(!engine.wait(2, users));
-    let down = engine.policy.key_sets.iter().map(|(set, _)| *set).find(|set| *set != users.on).unwrap();
-    assert!(engine.wait(3, Wait { on: down, ..users }));
+    assert!(!engine.wait(2, users.clone()));
+    let down = engine.policy.key_sets.iter().map(|(set, _)| *set).find(|set| *set != set_of(&users)).unwrap();
+    assert!(engine.wait(3, Wait { on: WaitOn::Keys { set: down, seen: UnixTime::default() }, ..users }));
 }
 
 #[test]
@@ -127,7 +134,7 @@ fn only_a_200_brings_keys() {
     for status in [204, 206, 302, 404, 500] {
         let keys = Rc::default();
         let mut engine = engine(&keys);
-        let set = wait(&mut engine, 1).on;
+        let set = set_of(&wait(&mut engine, 1));
         let document = serde_json::json!({"keys": [jwk(crate::keys::Alg::ES256)]}).to_string();
         let effects = answer(&mut engine, set, status, &document);
         assert!(keys.borrow().fetched(set) == UnixTime::default() && woken(&effects) == 0, "{status}");

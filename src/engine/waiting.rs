@@ -1,6 +1,6 @@
-//! Requests that wait for keys.
+//! Requests that wait: for keys, or for what another service says.
 
-use crate::decision::Wait;
+use crate::decision::{Wait, WaitOn};
 use crate::keys::KeyStore;
 use crate::time::{Clock, UnixTime};
 
@@ -17,13 +17,22 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) const fn is_empty(&self) -> bool {
-        self.list.is_empty()
+    /// Whether some may have to be woken although nothing happens here: by the keys of other workers, or because a crowd is woken in parts.
+    pub(super) fn is_restless(&self) -> bool {
+        self.list.iter().any(|(_, wait)| match &wait.on {
+            WaitOn::Keys { .. } => true,
+            WaitOn::Answer(call) => call.verdict.get().is_some(),
+        })
     }
 
-    /// Adds one, unless `most` wait for the same set.
+    /// Whether fewer than `most` wait for the same provider.
+    pub(super) fn has_room(&self, on: &WaitOn, most: usize) -> bool {
+        self.list.iter().filter(|(_, other)| other.on.shares_room(on)).count() < most
+    }
+
+    /// Adds one, unless `most` wait for the same provider.
     pub(super) fn add(&mut self, ticket: Ticket, wait: Wait, most: usize) -> bool {
-        let has_room = self.list.iter().filter(|(_, other)| other.on == wait.on).count() < most;
+        let has_room = self.has_room(&wait.on, most);
         if has_room {
             self.list.push((ticket, wait));
         }
@@ -51,15 +60,21 @@ impl Waiting {
         }
     }
 
-    /// Takes out those whose time is up, who have other keys to go by, or who have nothing left to wait for. The rest comes with the next ticks.
+    /// Takes out those whose time is up, who have an answer or other keys to go by, or who have nothing left to wait for. The rest comes with the next ticks.
     pub(super) fn wake(&mut self, keys: &KeyStore, now: UnixTime) -> Vec<(Ticket, Wait)> {
         let mut woken = Vec::new();
         self.list.retain(|(ticket, wait)| {
-            let is_answered =
-                keys.fetched(wait.on) != wait.seen || (wait.is_for_unknown_key() && !keys.is_open(wait.on, wait.question, now));
+            let is_answered = match &wait.on {
+                WaitOn::Keys { set, seen } => {
+                    // Where there were keys, it is one that they lack.
+                    let is_for_one = *seen != UnixTime::default();
+                    keys.fetched(*set) != *seen || (is_for_one && !keys.is_open(*set, wait.question, now))
+                }
+                WaitOn::Answer(call) => call.verdict.get().is_some(),
+            };
             let wakes = woken.len() < WAKES && (is_answered || now >= wait.until);
             if wakes {
-                woken.push((*ticket, *wait));
+                woken.push((*ticket, wait.clone()));
             }
             !wakes
         });

@@ -10,7 +10,7 @@ pub(super) struct Metrics {
     allowed: Option<u32>,
     rejected: Reasons,
     observed: Reasons,
-    /// What comes with fetches: seldom.
+    /// What comes with callouts.
     others: Vec<(String, u32)>,
 }
 
@@ -52,9 +52,9 @@ impl Metrics {
         }
     }
 
-    /// Adds one to `fetch.<provider>.<outcome>`.
-    pub(super) fn count_fetch(&mut self, provider: &str, outcome: &str) {
-        let id = self.other(MetricKind::Counter, format!("fetch.{}.{outcome}", part(provider)));
+    /// Adds one to `fetch.<provider>.<outcome>`, or to `remote....`.
+    pub(super) fn count_callout(&mut self, what: &str, provider: &str, outcome: &str) {
+        let id = self.other(MetricKind::Counter, format!("{what}.{}.{outcome}", part(provider)));
         increment(id);
     }
 

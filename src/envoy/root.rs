@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::rc::Rc;
+use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -11,7 +12,8 @@ use proxy_wasm::types::ContextType;
 use super::abi::{self, Buffer, Level, Map};
 use super::http::Http;
 use super::process;
-use super::shell::{Shell, Step, Waiter};
+use super::shell::{Callout, Shell, Step, Waiter};
+use crate::authenticator::remote::{Call, HttpCall, MAX_ANSWER};
 use crate::config;
 use crate::decision::Wait;
 use crate::engine::{Answer, Effect, Engine, Event, FetchError, Ticket};
@@ -37,8 +39,10 @@ impl Root {
         for effect in effects {
             match effect {
                 Effect::Fetch(set, source) => self.fetch(set, &source),
+                Effect::Ask(call, http) => self.ask(call, &http),
                 Effect::Wake(ticket, wait) => self.wake(ticket, wait),
-                Effect::CountFetch(provider, outcome) => self.shell.metrics.borrow_mut().count_fetch(&provider, outcome),
+                Effect::CountFetch(provider, outcome) => self.shell.metrics.borrow_mut().count_callout("fetch", &provider, outcome),
+                Effect::CountAnswer(provider, outcome) => self.shell.metrics.borrow_mut().count_callout("remote", &provider, outcome),
                 Effect::NoteKeys(provider, time) => self.shell.metrics.borrow_mut().note_keys(&provider, time.seconds()),
                 Effect::Log(level, line) => abi::log(level.into(), &line),
             }
@@ -54,16 +58,34 @@ impl Root {
             ("accept", "application/json"),
         ];
         headers.extend(source.headers.iter().map(|(name, value)| (name.as_str(), value.0.as_str())));
-        // Through the SDK, which must know the token: it ends the VM over an answer to one that it doesn't.
-        match hostcalls::dispatch_http_call(&source.cluster, headers, None, vec![], source.timeout) {
-            Ok(token) => {
-                let mut fetches = self.shell.fetches.borrow_mut();
-                // An earlier one counts as lost: its answer is none to this one.
-                fetches.retain(|(_, other)| *other != set);
-                fetches.push((token, set));
-            }
-            Err(_) => self.handle(Event::Fetched(set, Err(FetchError::NotSent))),
+        // An earlier one counts as lost: its answer is none to this one.
+        self.shell.callouts.borrow_mut().retain(|(_, other)| !matches!(other, Callout::Keys(other) if *other == set));
+        if !self.dispatch(Callout::Keys(set), &source.cluster, headers, None, source.timeout) {
+            self.handle(Event::Fetched(set, Err(FetchError::NotSent)));
         }
+    }
+
+    fn ask(&self, call: Rc<Call>, http: &HttpCall) {
+        let endpoint = &http.endpoint;
+        let mut headers = vec![
+            (":method", "POST"),
+            (":scheme", endpoint.scheme),
+            (":authority", endpoint.authority.as_str()),
+            (":path", endpoint.path.as_str()),
+            ("accept", "application/json"),
+            ("content-type", http.content_type),
+        ];
+        headers.extend(http.headers.iter().map(|(name, value)| (name.as_str(), value.0.as_str())));
+        if !self.dispatch(Callout::Answer(Rc::clone(&call)), &endpoint.cluster, headers, Some(&http.body), http.timeout) {
+            self.handle(Event::Answered(&call, Err(FetchError::NotSent)));
+        }
+    }
+
+    /// Sends a callout, unless Envoy doesn't take it.
+    fn dispatch(&self, callout: Callout, cluster: &str, headers: Vec<(&str, &str)>, body: Option<&[u8]>, timeout: Duration) -> bool {
+        // Through the SDK, which must know the token: it ends the VM over an answer to one that it doesn't.
+        let token = hostcalls::dispatch_http_call(cluster, headers, body, vec![], timeout);
+        token.map(|token| self.shell.callouts.borrow_mut().push((token, callout))).is_ok()
     }
 
     fn handle(&self, event: Event<'_>) {
@@ -96,20 +118,25 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
-        let Some((_, set)) = self.shell.fetches.borrow_mut().extract_if(.., |(other, _)| *other == token).next() else {
+        let Some((_, callout)) = self.shell.callouts.borrow_mut().extract_if(.., |(other, _)| *other == token).next() else {
             return;
         };
-        let max_body = match self.shell.engine.borrow().as_ref().and_then(|engine| engine.policy().key_set(set)) {
-            Some(source) => source.max_body,
-            None => return,
+        let max_body = match &callout {
+            Callout::Keys(set) => match self.shell.engine.borrow().as_ref().and_then(|engine| engine.policy().key_set(*set)) {
+                Some(source) => source.max_body,
+                None => return,
+            },
+            Callout::Answer(_) => MAX_ANSWER,
         };
-        if headers == 0 {
-            return self.handle(Event::Fetched(set, Err(FetchError::Reset)));
-        }
         // One byte more tells that there is more.
-        match (callout_status(), abi::buffer(Buffer::CalloutAnswer, max_body.saturating_add(1))) {
-            (Some(status), Ok(body)) => self.handle(Event::Fetched(set, Ok(Answer { status, body: &body }))),
-            _ => self.handle(Event::Fetched(set, Err(FetchError::Reset))),
+        let body = abi::buffer(Buffer::CalloutAnswer, max_body.saturating_add(1));
+        let answer = match (callout_status(), &body) {
+            (Some(status), Ok(body)) if headers > 0 => Ok(Answer { status, body }),
+            _ => Err(FetchError::Reset),
+        };
+        match &callout {
+            Callout::Keys(set) => self.handle(Event::Fetched(*set, answer)),
+            Callout::Answer(call) => self.handle(Event::Answered(call, answer)),
         }
     }
 }

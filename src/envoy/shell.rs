@@ -1,6 +1,7 @@
 //! What the root context and the requests share: the engine, and how its decisions are carried out.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use super::abi::{self, Map};
 use super::metrics::Metrics;
@@ -8,6 +9,7 @@ use super::peer::ConnectionPeer;
 use super::state::{self, Note};
 use super::verification::Host;
 use super::{log, reply};
+use crate::authenticator::remote::Call;
 use crate::decision::{Asked, Decision, Edits, Pass, Rejection, Reply};
 use crate::engine::{Engine, Ticket};
 use crate::flood::Flood;
@@ -37,12 +39,21 @@ pub(super) struct Shell {
     /// Something was observed at the last tick.
     pub(super) observes: Cell<bool>,
     waiting: RefCell<Vec<Waiter>>,
-    pub(super) fetches: RefCell<Vec<(u32, SetId)>>,
+    /// Callouts under way, by Envoy's name for them.
+    pub(super) callouts: RefCell<Vec<(u32, Callout)>>,
     /// When the timer fires next.
     next_tick: Cell<UnixTime>,
 }
 
-/// A request that waits for keys.
+/// What a callout is for.
+pub(super) enum Callout {
+    /// A key set.
+    Keys(SetId),
+    /// What another service says of a credential.
+    Answer(Rc<Call>),
+}
+
+/// A request that waits.
 pub(super) struct Waiter {
     pub(super) ticket: Ticket,
     pub(super) request: Request,
@@ -69,7 +80,7 @@ impl Shell {
             observed: RefCell::default(),
             observes: Cell::default(),
             waiting: RefCell::default(),
-            fetches: RefCell::default(),
+            callouts: RefCell::default(),
             next_tick: Cell::default(),
         }
     }

@@ -19,7 +19,7 @@ pub(super) struct Tree<'a, 'j> {
 }
 
 impl Tree<'_, '_> {
-    /// A credential whose keys are still to come counts as good here: if the requirement fails all the same, nothing need be awaited.
+    /// A credential for which something is still to come counts as good here: if the requirement fails all the same, nothing need be awaited.
     pub(super) fn read(&self, requirement: &Requirement) -> Reading {
         match requirement {
             Requirement::One(need) => self.need(need),
@@ -35,7 +35,7 @@ impl Tree<'_, '_> {
                 Ok(()) => Reading::Satisfied(vec![need.provider]),
                 Err(error) => Reading::Forbidden(error, need.provider),
             },
-            Some(Judged::KeysNeeded(..)) => Reading::Satisfied(vec![need.provider]),
+            Some(Judged::Pending(..)) => Reading::Satisfied(vec![need.provider]),
             None | Some(Judged::Absent) if need.optional => Reading::Satisfied(vec![]),
             _ => Reading::Missing(Some(need.provider)),
         }

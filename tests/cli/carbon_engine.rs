@@ -112,6 +112,7 @@ fn what_is_wrong_is_named_by_its_variable_all_in_one_go() {
             &[("COGO_AUTHENTICATION_MODE", "jwt"), ("COGO_JWT_ISSUER", "any"), ("COGO_JWKS_URL", "jwks.json"), ("COGO_JWT_SUBS", "a\tb")],
             &["COGO_JWT_ISSUER: a list of names", "COGO_JWKS_URL: not an absolute URL", "COGO_JWT_SUBS: control characters"],
         ),
+        (&[JWT[0], ("COGO_JWT_ISSUER", "https://x/ "), JWT[2]], &["COGO_JWT_ISSUER: white space around it"]),
         (
             &[("COGO_AUTHENTICATION_MODE", "none"), ("COGO_JWT_SUB", "a"), ("COGO_JWKS_URI", "https://x/")],
             &["COGO_JWKS_URI: not a variable of Carbon Engine's", "COGO_JWT_SUB: not a variable of Carbon Engine's"],

@@ -10,6 +10,7 @@
 
 mod carbon_engine;
 mod cyphernode;
+mod icebreaker_one;
 mod key;
 mod tool;
 

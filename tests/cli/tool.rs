@@ -4,30 +4,30 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What the tool said.
-pub struct Outcome {
-    pub status: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Outcome {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Outcome {
     /// Standard output, of a run that went well.
     #[track_caller]
-    pub fn output(self) -> String {
+    pub(crate) fn output(self) -> String {
         assert_eq!(self.status, Some(0), "{}", self.stderr);
         self.stdout
     }
 
     /// The lines of standard error, of a run that was refused and printed nothing.
     #[track_caller]
-    pub fn faults(&self) -> Vec<&str> {
+    pub(crate) fn faults(&self) -> Vec<&str> {
         assert_eq!((self.status, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
         self.stderr.lines().collect()
     }
 }
 
 /// Runs it with these arguments and these variables alone.
-pub fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
+pub(crate) fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(arguments)
         .env_clear()
@@ -40,11 +40,11 @@ pub fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
 }
 
 /// Runs it with these arguments.
-pub fn run(arguments: &[&str]) -> Outcome {
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
     run_with(arguments, &[])
 }
 
 /// A path as an argument.
-pub fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("temporary paths are UTF-8")
 }

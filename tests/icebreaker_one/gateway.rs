@@ -1,9 +1,7 @@
 //! The shipped configurations, as they are shipped, with members to call them.
 
 use portcullis_harness::icebreaker_one::{Scheme, service};
-use portcullis_harness::{
-    Authority, Case, Certificate, DIRECTORY, EnvoyBinary, Example, Leaf, RunningStage, Tls, Upstream, portcullis_wasm,
-};
+use portcullis_harness::{Authority, Case, Certificate, DIRECTORY, EnvoyBinary, Example, Leaf, RunningStage, Tls, Upstream};
 use serde_json::json;
 
 pub const SUPPLY: &str = "/api/v1/supply-voltage?period=2023-07";
@@ -43,12 +41,7 @@ pub struct Setting {
 
 impl Setting {
     fn load(name: &str, behind: bool) -> Self {
-        let example = Example::load(name)
-            .port(9901, 0)
-            .port(10443, 0)
-            .replace("address: 0.0.0.0", "address: 127.0.0.1")
-            .replace("/dev/stdout", &format!("{DIRECTORY}/access.log"))
-            .replace("/etc/envoy/portcullis.wasm", &portcullis_wasm().to_string_lossy())
+        let example = Example::shipped(name, &[10443])
             .replace("/etc/envoy/", &format!("{DIRECTORY}/"))
             // The tests know their requests by the ids that they gave them.
             .replace("always_set_request_id_in_response: true", "preserve_external_request_id: true");

@@ -7,7 +7,7 @@ const LAST: i64 = 253_402_300_799;
 
 /// A NumericDate in whole seconds, rounded down; `None` outside of the years that have four digits (or as long before 1970).
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
-pub(super) fn numeric_date(number: &Number) -> Option<i64> {
+pub(in crate::authenticator) fn numeric_date(number: &Number) -> Option<i64> {
     let seconds = match number.as_i64() {
         Some(whole) => whole,
         None => {

@@ -8,31 +8,13 @@ use super::claims::invalid;
 use super::error::TokenError;
 use super::signature::Signer;
 use super::token::Token;
-use super::{Jwt, RoleClaim};
+use super::{Caller, Jwt, RoleClaim, TokenIdentity};
 use crate::identity::{Identity, TokenClaims};
 
 impl Jwt {
     /// Who and what the token says that its bearer is.
     pub(super) fn identity(&self, provider: &Arc<str>, token: &Token<'_>, signer: Signer<'_>) -> Result<Identity, TokenError> {
-        let subject = match (&self.identity.subject, signer.caller) {
-            (Some(path), _) => string_at(&token.claims, path)?.map(str::to_owned),
-            (None, Some((id, _))) => Some(id.to_owned()),
-            (None, None) => string_at(&token.claims, &["sub".to_owned()])?.map(str::to_owned),
-        };
-        let mut roles = None;
-        for claim in &self.identity.roles {
-            unite(&mut roles, claim.values(&token.claims)?);
-        }
-        if let Some((_, caller)) = signer.caller.filter(|(_, caller)| !caller.roles.is_empty()) {
-            unite(&mut roles, Some(caller.roles.iter().map(String::as_str)));
-        }
-        if let Some(granted) = subject.as_ref().and_then(|subject| self.identity.grants.get(subject)) {
-            unite(&mut roles, Some(granted.iter().map(String::as_str)));
-        }
-        let mut scopes = None;
-        for path in &self.identity.scopes {
-            unite(&mut scopes, values_at(&token.claims, path, Some(" "))?);
-        }
+        let (subject, roles, scopes) = self.identity.read(&token.claims, signer.caller)?;
         Ok(Identity {
             provider: Arc::clone(provider),
             subject,
@@ -42,6 +24,35 @@ impl Jwt {
             credential: signer.credential,
             ..Identity::default()
         })
+    }
+}
+
+/// A subject, roles and scopes; `None` where there is no information of the kind.
+type Read = (Option<String>, Option<Vec<String>>, Option<Vec<String>>);
+
+impl TokenIdentity {
+    /// Who and what claims say; `caller` is whose key verified them, where keys are callers'.
+    pub(in crate::authenticator) fn read(&self, claims: &Map<String, Value>, caller: Option<(&str, &Caller)>) -> Result<Read, TokenError> {
+        let subject = match (&self.subject, caller) {
+            (Some(path), _) => string_at(claims, path)?.map(str::to_owned),
+            (None, Some((id, _))) => Some(id.to_owned()),
+            (None, None) => string_at(claims, &["sub".to_owned()])?.map(str::to_owned),
+        };
+        let mut roles = None;
+        for claim in &self.roles {
+            unite(&mut roles, claim.values(claims)?);
+        }
+        if let Some((_, caller)) = caller.filter(|(_, caller)| !caller.roles.is_empty()) {
+            unite(&mut roles, Some(caller.roles.iter().map(String::as_str)));
+        }
+        if let Some(granted) = subject.as_ref().and_then(|subject| self.grants.get(subject)) {
+            unite(&mut roles, Some(granted.iter().map(String::as_str)));
+        }
+        let mut scopes = None;
+        for path in &self.scopes {
+            unite(&mut scopes, values_at(claims, path, Some(" "))?);
+        }
+        Ok((subject, roles, scopes))
     }
 }
 
@@ -63,7 +74,7 @@ fn unite<'v>(all: &mut Option<Vec<String>>, values: Option<impl IntoIterator<Ite
 }
 
 /// The claim at `path`. JSON null and a missing member are absent; a member of something that is no object is an error, like any claim of a wrong type.
-pub(super) fn value_at<'c>(claims: &'c Map<String, Value>, path: &[String]) -> Result<Option<&'c Value>, TokenError> {
+pub(in crate::authenticator) fn value_at<'c>(claims: &'c Map<String, Value>, path: &[String]) -> Result<Option<&'c Value>, TokenError> {
     let mut found = None;
     let mut members = Some(claims);
     for name in path {

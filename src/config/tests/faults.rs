@@ -66,7 +66,6 @@ fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
         ("/cache", json!({"entries": 10}), "cache: "),
         ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),
         ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
-        ("/providers/shoppers", json!({"remote": {"credential": "basic"}}), "providers.shoppers.remote: "),
     ];
     for (pointer, value, at) in cases {
         let [fault] = &faults(&with(base(), pointer, value))[..] else { panic!("{pointer}") };

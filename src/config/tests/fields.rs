@@ -8,7 +8,7 @@ use crate::credential::Place;
 use crate::policy::Kind;
 
 /// Each value at its place makes exactly the fault at that place (or the one that is named), which says so.
-fn cases(prefix: &str, base: &Value, cases: &[(&str, Value, &str)]) {
+pub(super) fn cases(prefix: &str, base: &Value, cases: &[(&str, Value, &str)]) {
     for (pointer, value, says) in cases {
         let config = with(base.clone(), &format!("{prefix}{pointer}"), value.clone());
         let Err(found) = super::try_load(&config) else { panic!("no fault: {pointer} {value}") };

@@ -2,14 +2,15 @@
 //! would put into them.
 
 use crate::key::rsa_2048;
-use der::Encode;
-use der::asn1::{OctetStringRef, Utf8StringRef};
+use der::asn1::{AnyRef, OctetStringRef, Utf8StringRef};
+use der::{Decode, Encode};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ impl Authority {
         serial[0] &= 0x7f;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate can be made of this");
-        Certificate { der: certificate.der().to_vec(), above: self.above.clone(), serial, key: Arc::new(key) }
+        Certificate { der: certificate.der().to_vec(), above: self.above.clone(), key: Arc::new(key) }
     }
 
     /// Its revocation list in PEM, with these certificates on it; good until so many seconds from now.
@@ -92,7 +93,7 @@ impl Authority {
     pub fn revocation_list(&self, revoked: &[&Certificate], until: i64) -> String {
         let (since, _) = around_now();
         let revoked_certs = revoked.iter().map(|certificate| RevokedCertParams {
-            serial_number: SerialNumber::from_slice(&certificate.serial),
+            serial_number: SerialNumber::from(certificate.serial()),
             revocation_time: since,
             reason_code: None,
             invalidity_date: None,
@@ -329,11 +330,21 @@ impl Leaf {
 pub struct Certificate {
     der: Vec<u8>,
     above: Vec<Vec<u8>>,
-    serial: [u8; 16],
     key: Arc<KeyPair>,
 }
 
 impl Certificate {
+    /// One that somebody else issued: with the certificates above it, and its key (PKCS#8), in PEM.
+    ///
+    /// # Panics
+    /// If there is no certificate, or the key isn't of an algorithm that TLS knows.
+    pub fn from_pem(chain: &str, key: &str) -> Self {
+        let mut chain: Vec<Vec<u8>> =
+            CertificateDer::pem_slice_iter(chain.as_bytes()).map(|der| der.expect("a certificate in PEM").to_vec()).collect();
+        assert!(!chain.is_empty(), "no certificate");
+        Self { der: chain.remove(0), above: chain, key: Arc::new(KeyPair::from_pem(key).expect("a key in PEM")) }
+    }
+
     /// In DER.
     pub fn der(&self) -> Vec<u8> {
         self.der.clone()
@@ -377,6 +388,16 @@ impl Certificate {
     pub fn thumbprint(&self) -> String {
         use base64::Engine;
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(&self.der))
+    }
+
+    /// RFC 5280, section 4.1.2.2: after the version.
+    fn serial(&self) -> Vec<u8> {
+        let serial = || {
+            let (body, _) = AnyRef::from_der_partial(AnyRef::from_der(&self.der)?.value())?;
+            let (_version, rest) = AnyRef::from_der_partial(body.value())?;
+            AnyRef::from_der_partial(rest).map(|(serial, _)| serial.value().to_vec())
+        };
+        serial().expect("a certificate")
     }
 
     pub(crate) fn key_der(&self) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! The identity provider: it publishes a key set and signs tokens.
 
 use crate::answer::Answer;
+use crate::certificates::Certificate;
 use crate::deadline::poll;
 use crate::key::{Algorithm, Key, jwks};
 use crate::received::Received;
@@ -27,6 +28,24 @@ struct State {
     delay: Duration,
 }
 
+impl State {
+    fn new(keys: impl IntoIterator<Item = Key>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self { keys: keys.into_iter().collect(), instead: None, delay: Duration::ZERO }))
+    }
+
+    fn handler(state: &Arc<Mutex<Self>>) -> impl Fn(&Received) -> Answer + Send + Sync + use<> {
+        let served = Arc::clone(state);
+        move |received| {
+            if received.path.split('?').next() != Some(JWKS_PATH) {
+                return Answer::status(404);
+            }
+            let state = lock(&served);
+            let answer = state.instead.clone().unwrap_or_else(|| Answer::json(&jwks(&state.keys)));
+            if state.delay.is_zero() { answer } else { answer.after(state.delay) }
+        }
+    }
+}
+
 impl IdentityProvider {
     /// Starts one with a key for ES256 and one for RS256, on a free port of `127.0.0.1`.
     pub fn start() -> Self {
@@ -43,18 +62,14 @@ impl IdentityProvider {
     /// # Panics
     /// If the address is taken.
     pub fn start_at(address: SocketAddr, keys: impl IntoIterator<Item = Key>) -> Self {
-        let state = State { keys: keys.into_iter().collect(), instead: None, delay: Duration::ZERO };
-        let state = Arc::new(Mutex::new(state));
-        let served = Arc::clone(&state);
-        let server = Server::start_at(address, move |received| {
-            if received.path.split('?').next() != Some(JWKS_PATH) {
-                return Answer::status(404);
-            }
-            let state = lock(&served);
-            let answer = state.instead.clone().unwrap_or_else(|| Answer::json(&jwks(&state.keys)));
-            if state.delay.is_zero() { answer } else { answer.after(state.delay) }
-        });
-        Self { server, state }
+        let state = State::new(keys);
+        Self { server: Server::start_at(address, State::handler(&state)), state }
+    }
+
+    /// The same with TLS, and this certificate, on a free port.
+    pub fn with_tls(certificate: &Certificate, keys: impl IntoIterator<Item = Key>) -> Self {
+        let state = State::new(keys);
+        Self { server: Server::start_with_tls(certificate, State::handler(&state)), state }
     }
 
     /// Where it listens.

@@ -1,6 +1,7 @@
 //! A small HTTP server on a free loopback port, which keeps what it received and answers as it is told, badly if need be.
 
 use crate::answer::{Answer, Content};
+use crate::certificates::Certificate;
 use crate::received::{Received, pairs};
 use crate::runtime::runtime;
 use bytes::Bytes;
@@ -19,8 +20,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdTcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -35,6 +38,8 @@ pub struct Server {
 }
 
 struct Shared {
+    /// `None`: without TLS.
+    tls: Option<TlsAcceptor>,
     handler: Mutex<Arc<Handler>>,
     received: Mutex<Vec<Received>>,
     /// WebSockets outlive the connections that they came out of.
@@ -55,7 +60,20 @@ impl Server {
     /// # Panics
     /// If the address is taken.
     pub fn start_at(address: SocketAddr, handler: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
-        let shared = Arc::new(Shared { handler: Mutex::new(Arc::new(handler)), received: Mutex::default(), sockets: Mutex::default() });
+        Self::start_with(address, None, handler)
+    }
+
+    /// One with TLS, and this certificate.
+    ///
+    /// # Panics
+    /// If loopback has no free port, or the certificate is none.
+    pub fn start_with_tls(certificate: &Certificate, handler: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with((Ipv4Addr::LOCALHOST, 0).into(), Some(crate::tls::acceptor(certificate)), handler)
+    }
+
+    fn start_with(address: SocketAddr, tls: Option<TlsAcceptor>, handler: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
+        let handler: Arc<Handler> = Arc::new(handler);
+        let shared = Arc::new(Shared { tls, handler: Mutex::new(handler), received: Mutex::default(), sockets: Mutex::default() });
         let mut server = Self { address, shared, running: None };
         server.restart();
         server
@@ -154,6 +172,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    match shared.tls.clone() {
+        None => serve_on(stream, shared).await,
+        Some(acceptor) => {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                serve_on(stream, shared).await;
+            }
+        }
+    }
+}
+
+async fn serve_on(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shared: Arc<Shared>) {
     let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
     // What goes wrong on a connection is seen by the one that sent the request.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await;

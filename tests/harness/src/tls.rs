@@ -5,9 +5,12 @@ use crate::request::HOST;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio_rustls::TlsAcceptor;
 
 static TLS12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
 
@@ -122,6 +125,18 @@ impl Tls {
         let name = self.server_name.clone().unwrap_or_else(|| HOST.to_owned());
         ServerName::try_from(name).map_err(|error| Error::General(error.to_string()))
     }
+}
+
+/// A server's side of TLS, without client certificates.
+pub(crate) fn acceptor(certificate: &Certificate) -> TlsAcceptor {
+    let key = PrivateKeyDer::try_from(certificate.key_der()).expect("a private key");
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring knows the default versions")
+        .with_no_client_auth()
+        .with_single_cert(certificate.chain(), key)
+        .expect("a certificate and its key");
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// Everything that webpki checks but the name.

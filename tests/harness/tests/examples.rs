@@ -12,6 +12,16 @@ fn the_quickstart_shows_what_it_says() {
 }
 
 #[test]
+fn cyphernode_shows_what_it_says() {
+    shows("cyphernode", &["credential_missing", "token_expired", "signature_invalid", "token_malformed", "role_missing", "denied"]);
+}
+
+#[test]
+fn carbon_engine_shows_what_it_says() {
+    shows("carbon-engine", &["credential_missing", "token_malformed", "token_expired", "issuer_mismatch", "key_unknown", "scope_missing"]);
+}
+
+#[test]
 fn icebreaker_one_shows_what_it_says() {
     shows("icebreaker-one", &["role_missing", "roles_absent", "certificate_missing", "Envoy's TLS"]);
 }
@@ -76,7 +86,7 @@ impl Drop for Running {
 #[test]
 fn a_system_that_is_not_known_is_not_shown() {
     let (success, output) = shown("carbon");
-    assert!(!success && output.contains("SYSTEM=carbon: there are quickstart, icebreaker-one, ethereum-engine-api"), "{output}");
+    assert!(!success && output.contains("SYSTEM=carbon: there are quickstart, carbon-engine"), "{output}");
 }
 
 /// `make run SYSTEM=...` ends well, and something is refused for each of these reasons.

@@ -2,6 +2,7 @@
 
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use proptest::prelude::*;
 
 use super::*;
 use Format::{Cyphernode2018, Cyphernode2019, Cyphernode2021, Jws};
@@ -377,6 +378,29 @@ fn no_token_survives_the_change_of_a_byte() {
                 bad[place] ^= change;
                 let verdict = all.read(&bad).and_then(|token| authenticate(&all, &token, None, UnixTime::from_seconds(1)));
                 assert!(verdict.is_err(), "{}", String::from_utf8_lossy(&bad));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is sent is judged without a panic, and nobody passes who has no key.
+    #[test]
+    fn nothing_panics_and_nothing_passes(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        parts in proptest::collection::vec("[A-Za-z0-9+/=_.-]{0,70}", 3),
+        claims in ".{0,60}",
+        mac in "[0-9a-f]{60,68}",
+    ) {
+        for formats in [&ALL[..], &[Cyphernode2018], &[Cyphernode2019, Cyphernode2021]] {
+            let jwt = gatekeeper(formats);
+            prop_assert!(jwt.read(&bytes).and_then(|token| authenticate(&jwt, &token, None, UnixTime::from_seconds(1))).is_err());
+            prop_assert!(judge(&jwt, &parts.join(".")).is_err());
+            for claims in [claims.clone(), payload("001", NOW + 10)] {
+                let token = format!("{}.{}.{mac}", STANDARD.encode(HEADER), STANDARD.encode(claims));
+                prop_assert!(judge(&jwt, &token).is_err());
             }
         }
     }

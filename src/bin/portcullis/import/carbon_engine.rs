@@ -20,7 +20,7 @@ use settings::{ISSUER, JWKS, KEY, MODE, SCOPE, SUBS, Settings};
 #[command(after_help = "Examples:
   portcullis import carbon-engine --env-file carbon.env > plugin.yaml
   COGO_AUTHENTICATION_MODE=none portcullis import carbon-engine
-  portcullis import carbon-engine --env-file carbon.env --cluster cognito --engine-secret ENGINE_SECRET")]
+  portcullis import carbon-engine --env-file carbon.env --engine-secret ENGINE_SECRET")]
 pub(crate) struct CarbonEngine {
     /// Read the variables from this file (NAME=VALUE lines, as docker takes them) instead of the environment
     #[arg(long, value_name = "FILE")]
@@ -107,6 +107,9 @@ providers:
     fn jwt(&self, settings: &mut Settings) -> String {
         settings.uses(&[ISSUER, JWKS, SUBS, SCOPE]);
         let issuer = settings.required(ISSUER).unwrap_or_else(|| MISSING.to_owned());
+        if issuer.trim() != issuer {
+            settings.fault(ISSUER, "white space around it would be part of it, and iss is compared byte for byte");
+        }
         let jwks = settings.required(JWKS).unwrap_or_else(|| MISSING.to_owned());
         let subjects = settings.optional(SUBS).unwrap_or_default();
         let scope = settings.optional(SCOPE);

@@ -1,9 +1,9 @@
 //! `portcullis import cyphernode`: the gatekeeper's `keys.properties` and `api.properties`.
 
 mod api_properties;
+mod configuration;
 mod keys_properties;
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -12,16 +12,18 @@ use portcullis::config::{Fault, Segment};
 use crate::report::{Failure, Report};
 use crate::{new_file, yaml};
 use api_properties::Action;
-use keys_properties::{Key, Keys};
+use configuration::{Configuration, variable};
+use keys_properties::Keys;
 
 /// From cyphernode's keys.properties and api.properties
 ///
-/// The files are read, never run: a line that would do anything else than name a key or an action is refused. Keys stay out of the
-/// configuration, unless --inline puts them there: it takes them from variables, KEY_001 for the key 001.
+/// The files are read, never run: a line that would do anything else than name a key or an action is refused. The configuration takes
+/// the keys from variables (KEY_001 for the key 001), unless --inline puts them there.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  portcullis import cyphernode --keys keys.properties --api api.properties --env-file keys.env > plugin.yaml
-  portcullis import cyphernode --keys keys.properties --format 2018        (of 2018, without groups)")]
+  portcullis import cyphernode --keys keys.properties --api api.properties \\
+    --env-file keys.env > plugin.yaml
+  portcullis import cyphernode --keys keys.properties > plugin.yaml         (keys of 2018)")]
 pub(crate) struct Cyphernode {
     /// Who may call: `kapi_id=...;kapi_key=...;kapi_groups=...` lines, or those of 2018, `key001=...`
     #[arg(long, value_name = "FILE")]
@@ -67,18 +69,6 @@ impl Format {
     }
 }
 
-/// For what the gatekeeper of 2021 answered by 403. Those before it never answered otherwise.
-const FORBIDDEN: [&str; 8] = [
-    "credential_missing",
-    "credential_malformed",
-    "credential_unrecognised",
-    "credential_too_large",
-    "token_malformed",
-    "token_expired",
-    "claim_missing",
-    "claim_invalid",
-];
-
 impl Cyphernode {
     pub(crate) fn run(&self) -> Result<Report, Failure> {
         let mut faults = Vec::new();
@@ -102,7 +92,8 @@ impl Cyphernode {
             _ => {}
         }
 
-        let text = self.text(&keys, actions.as_deref());
+        let text =
+            Configuration { keys: &keys, actions: actions.as_deref(), formats: &self.formats(&keys), inline: self.inline }.to_string();
         let env = |name: &str| keys.list.iter().find(|key| variable(key) == name).map(|key| key.secret.clone());
         yaml::check(&text, &env).map_err(|faults| Failure(faults.iter().map(|fault| self.by_line(fault, &keys)).collect()))?;
         let mut report = Report { output: text, notes: notes(&keys, actions.as_deref().unwrap_or_default()) };
@@ -123,64 +114,6 @@ impl Cyphernode {
         }
     }
 
-    fn text(&self, keys: &Keys, actions: Option<&[Action]>) -> String {
-        let formats = self.formats(keys);
-        let mut text = String::from("# cyphernode's gatekeeper: a key for each caller, and what its groups may call.\n");
-        // To a String nothing fails to be written.
-        let mut line = |line: std::fmt::Arguments<'_>| {
-            let _ = writeln!(text, "{line}");
-        };
-        if !self.inline {
-            let names: Vec<String> = keys.list.iter().map(variable).collect();
-            line(format_args!(
-                "# Envoy passes variables on by vm_config: {{environment_variables: {{host_env_keys: [{}]}}}}",
-                names.join(", ")
-            ));
-        }
-        line(format_args!(
-            "providers:\n  cyphernode:\n    jwt:\n      keys:\n        callers:\n          by: {{claim: id}}\n          list:"
-        ));
-        for key in &keys.list {
-            let secret = if self.inline {
-                format!("{{text: {}}}", yaml::quoted(&key.secret))
-            } else {
-                format!("{{env: {}, as: text}}", variable(key))
-            };
-            let roles =
-                if keys.have_groups { format!("roles: {}, ", yaml::list(key.groups.iter().map(String::as_str))) } else { String::new() };
-            line(format_args!("            - {{id: {}, {roles}secrets: [{secret}]}}", yaml::quoted(&key.id)));
-        }
-        line(format_args!("      formats: [{}]", formats.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ")));
-        line(format_args!("      clock_skew: 0s"));
-        if let Some(actions) = actions {
-            line(format_args!("rules:                                            # the first that matches decides"));
-            for template in ["/s/{group}", "/s/{group}/**"] {
-                line(format_args!("  - match: {{path_template: \"{template}\"}}"));
-                line(format_args!("    require: {{provider: cyphernode, roles: \"{{path.group}}\"}}"));
-            }
-            for action in actions {
-                line(format_args!("  - match: {{path_prefix: {}}}", yaml::quoted(&format!("/v0/{}", action.name))));
-                if action.is_internal() {
-                    line(format_args!("    deny: true                                   # group internal: nobody from outside"));
-                } else {
-                    line(format_args!("    require: {{provider: cyphernode, roles: {}}}", yaml::quoted(&action.group)));
-                }
-            }
-        }
-        line(format_args!("upstream: {{credential: keep}}                       # the gatekeeper passed it on"));
-        let mut status: Vec<&str> = FORBIDDEN.to_vec();
-        if !formats.contains(&Format::Y2021) {
-            status.extend(["signature_invalid", "key_unknown"]);
-        }
-        line(format_args!(
-            "reject:\n  forbidden: 403\n  challenge: none\n  status:                                         # as the gatekeeper's clients know it"
-        ));
-        for reason in status {
-            line(format_args!("    {reason}: 403"));
-        }
-        text
-    }
-
     /// A fault of the loader's; one in a key by the line of that.
     fn by_line(&self, fault: &Fault, keys: &Keys) -> String {
         let key = match fault.path.as_slice() {
@@ -194,11 +127,6 @@ impl Cyphernode {
         };
         key.map_or_else(|| fault.to_string(), |key| format!("{}, line {}: {}", self.keys.display(), key.line, fault.what))
     }
-}
-
-/// Where a key's secret is; ids are letters and digits.
-fn variable(key: &Key) -> String {
-    format!("KEY_{}", key.id)
 }
 
 fn notes(keys: &Keys, actions: &[Action]) -> Vec<String> {

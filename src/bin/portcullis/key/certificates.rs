@@ -20,12 +20,14 @@ use crate::report::{Failure, Report};
 #[derive(Args)]
 #[command(after_help = "Examples:
   portcullis key certificates --directory pki --server api.example
-  portcullis key certificates --directory pki --client app-one --common-name https://directory.example/member/1 \\
+  portcullis key certificates --directory pki --client app-one \\
+    --common-name https://directory.example/app/1 --san-uri https://directory.example/app/1 \\
     --role 1.3.6.1.4.1.62329.1.1=https://registry.example/role/reader \\
     --role 1.3.6.1.4.1.62329.1.1=https://registry.example/group/reporter \\
-    --text 1.3.6.1.4.1.62329.1.3=https://directory.example/member/1 --san-uri https://directory.example/app/1
+    --text 1.3.6.1.4.1.62329.1.3=https://directory.example/member/1
 
-Trust in Envoy: trusted_ca: {filename: pki/clients-ca.pem}. As a client: curl --cert pki/app-one.pem --key pki/app-one.key")]
+In Envoy: trusted_ca: {filename: pki/clients-ca.pem}
+As a client: curl --cert pki/app-one.pem --key pki/app-one.key --cacert pki/servers-ca.pem ...")]
 pub(crate) struct Certificates {
     /// The folder; made if need be
     #[arg(long, value_name = "DIR")]

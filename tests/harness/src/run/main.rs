@@ -4,6 +4,9 @@
 //!
 //! Keys, secrets and certificates are fresh in each run, but for a `jwt.hex` that is there. Nothing leaves the machine.
 
+mod carbon_engine;
+mod cortex;
+mod cyphernode;
 mod ethereum_engine_api;
 mod folder;
 mod icebreaker_one;
@@ -21,8 +24,11 @@ use visit::Visit;
 #[rustfmt::skip]
 const SYSTEMS: &[(&str, Prepare)] = &[
     ("quickstart", quickstart::prepare),
-    ("icebreaker-one", icebreaker_one::prepare),
+    ("carbon-engine", carbon_engine::prepare),
     ("ethereum-engine-api", ethereum_engine_api::prepare),
+    ("icebreaker-one", icebreaker_one::prepare),
+    ("cyphernode", cyphernode::prepare),
+    ("cortex", cortex::prepare),
 ];
 
 /// Stands in notes for the address of the listener without TLS.
