@@ -328,6 +328,13 @@ fn nothing_is_exempt() {
     stage.check(cases);
 }
 
+/// Should Envoy ever leave the plugin out.
+#[test]
+fn without_the_plugin_nobody_passes() {
+    let stage = stage(|example| example.replace("- name: portcullis\n", "- name: portcullis\n                    disabled: true\n"));
+    stage.check([Case::new(call()).bearer(&token(json!({"iat": now(0)}))).expect(403).not_upstream()]);
+}
+
 /// More than Envoy reads of any request's headers: it answers by itself, or ends the connection.
 #[test]
 fn sixty_four_kibibytes_of_garbage() {
@@ -359,6 +366,8 @@ fn refusals_say_why() {
             "Bearer realm=\"engine\", error=\"invalid_token\", error_description=\"The token was issued too long ago.\"",
         ),
     ]);
+    let metrics = shipped().envoy.admin("/stats/prometheus");
+    assert!(metrics.contains("portcullis_rejected{plugin=\"engine\",reason=\"token_too_old\"}"), "{metrics}");
 }
 
 #[test]
