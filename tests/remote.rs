@@ -553,3 +553,24 @@ fn every_worker_asks_for_itself() {
     assert!((1..=2).contains(&logins.login.count()), "{}", logins.login.count());
     logins.check_silence();
 }
+
+#[test]
+fn what_envoy_does_not_even_send_ends_in_503_however_many_wait() {
+    // No such cluster, and one without a host: Envoy says so while the callouts leave, all within one call of the module.
+    let endpoints = json!({"by": "scope", "telco": endpoint("none"), "default": endpoint("empty")});
+    let config = json!({"providers": {"shoppers": shoppers(json!({"endpoints": endpoints, "max_in_flight": 1000}))}});
+    let empty = json!({"name": "empty", "type": "STATIC", "load_assignment": {"cluster_name": "empty"}});
+    let logins = Logins::of(config, |stage| stage.bootstrap(|bootstrap| bootstrap.cluster_value(empty)));
+    for store in ["telco", "mobee"] {
+        let crowd: Vec<Request> =
+            (0..600).map(|number| Request::get("/").basic(&format!("user-{number}"), PASSWORD).header("x-store", store)).collect();
+        let mut connection = logins.stage.client().http2().patience(Duration::from_secs(60)).connect().expect("a connection");
+        let responses = connection.send_together(&crowd).expect("responses");
+        assert!(
+            responses.iter().all(|response| response.status == 503 && response.header("retry-after").as_deref() == Some("5")),
+            "{store}"
+        );
+    }
+    assert_eq!(logins.stat("not_sent"), 1200);
+    logins.check_silence();
+}
