@@ -221,6 +221,17 @@ impl RemoteForm {
             roles: identity.roles.is_written() && identity.roles.get().is_some_and(|OneOrMany(list)| !list.is_empty()),
             scopes: identity.scopes.is_written() && identity.scopes.get().is_some_and(|OneOrMany(list)| !list.is_empty()),
         };
+        if let Expected { members, subject: false, roles: false, scopes: false } = &expected
+            && members.is_empty()
+            && !answer.require.is_written()
+        {
+            cx.warn(
+                &at_answer.name("require"),
+                format_args!(
+                    "missing, and so is identity: any answer with status 200 vouches; for token introspection write {{active: true}}"
+                ),
+            );
+        }
         let input = |(_, form): &(String, Option<InputForm>)| {
             let form = form.as_ref()?;
             let HeaderName(header) = form.header.get()?;
