@@ -539,6 +539,29 @@ fn a_policy_that_changes_forgets_what_was_said_and_loses_nobody() {
 }
 
 #[test]
+fn an_answer_that_comes_when_its_policy_is_gone_harms_nobody() {
+    let service = Server::start(login);
+    let plugin = |settings| Plugin::new(json!({"providers": {"shoppers": shoppers(settings)}})).host_env("TRUST");
+    let stage = Stage::new().discovered(&plugin(json!({}))).launch(|launch| launch.env("TRUST", TRUST));
+    let stage = stage.cluster("login", service.address()).cluster("telco", service.address()).start();
+    let asked = |user: &str| service.received().iter().filter(|got| got.json()["username"] == user).count();
+    for round in 0..3 {
+        let user = format!("slow-{round}");
+        let mut leaves = stage.client().connect().expect("a connection");
+        leaves.write(&Request::get("/").basic(&user, PASSWORD).to_http1()).expect("it is written");
+        assert!(poll(PATIENCE, || (asked(&user) == 1).then_some(())).is_some());
+        // The last that held the old policy leaves while its callout is under way.
+        stage.discover(&plugin(json!({"cache": format!("{}s", 10 + round)})));
+        thread::sleep(Duration::from_millis(100));
+        drop(leaves);
+        thread::sleep(Duration::from_millis(500));
+        stage.check([basic("ada").expect(200), basic(&user).expect(200)]);
+    }
+    let reloads: u64 = stage.envoy.stats().iter().filter(|(name, _)| name.contains("vm_reload")).map(|(_, count)| count).sum();
+    assert_eq!(reloads, 0, "{}", stage.envoy.log().text());
+}
+
+#[test]
 fn every_worker_asks_for_itself() {
     let config = json!({"providers": {"shoppers": shoppers(json!({}))}});
     let logins = Logins::of(config, |stage| stage.concurrency(2).balanced());
