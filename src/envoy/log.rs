@@ -32,7 +32,13 @@ pub(super) fn refusal(fate: &str, policy: Option<&Policy>, request: &Request, re
         ("detail", rejection.refusal.to_string().as_bytes()),
     ] {
         if !value.is_empty() {
-            let _ = write!(line, " {key}=\"{}\"", cut(value).escape_ascii());
+            let _ = write!(line, " {key}=\"");
+            // JSON and Go know no escape for an apostrophe.
+            for (index, piece) in cut(value).split(|b| *b == b'\'').enumerate() {
+                let apostrophe = if index > 0 { "'" } else { "" };
+                let _ = write!(line, "{apostrophe}{}", piece.escape_ascii());
+            }
+            line.push('"');
         }
     }
     abi::log(Level::Info, &line);

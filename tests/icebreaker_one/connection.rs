@@ -4,7 +4,7 @@ use super::gateway::{CONSUMPTION, Gateway, HEADER, INFO, NO_CERTIFICATE, NO_ROLE
 use portcullis_harness::icebreaker_one::{
     APPLICATION, CONSUMPTION_READER, HEADERS, MEMBER, MEMBER_URL, REPORTER, ROLES, Scheme, VOLTAGE_READER,
 };
-use portcullis_harness::{Authority, Case, Certificate, Leaf, Request, der_utf8, der_utf8_sequence};
+use portcullis_harness::{Authority, Case, Certificate, Leaf, PATIENCE, Request, der_utf8, der_utf8_sequence, poll};
 use x509_cert::der::{Decode, DecodePem};
 
 #[test]
@@ -157,6 +157,10 @@ fn what_tls_refuses() {
         der[at] = b'H';
         gateway.refuses_handshake("forged", &two.with_der(der));
     }
+    let log = gateway.stage.envoy.access_log();
+    let failures =
+        || log.entries().iter().filter(|entry| entry["tls_failure"].as_str().is_some_and(|why| why.contains("VERIFY_FAILED"))).count();
+    assert!(poll(PATIENCE, || (failures() == 16).then_some(())).is_some(), "{}", log.text());
 }
 
 /// Entry 9.

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use serde_json::Value;
 
 use super::claims::{invalid, missing};
-use super::error::TokenError;
+use super::error::{Excerpt, TokenError};
 use super::identity::value_at;
 use super::token::{Shape, Token};
 use super::{Caller, CallerBy, Callers};
@@ -50,7 +50,7 @@ impl Callers {
         }
         match (entry, found) {
             (Some((id, caller)), Some(secret)) => Ok((id, caller, secret)),
-            _ => Err(TokenError::Signature),
+            _ => Err(TokenError::SignatureOf(Excerpt::new(id))),
         }
     }
 }

@@ -66,8 +66,10 @@ pub enum TokenError {
     KeyUnknown(Excerpt),
     /// There is a key of this `kid` (if one was named), but not for this algorithm or issuer.
     KeyUnsuitable(Excerpt),
-    /// The signature or MAC is wrong; or, where every caller has a key of its own, there is no such caller.
+    /// The signature or MAC is wrong.
     Signature,
+    /// The MAC is wrong, or there is no such caller: where every caller has a key of its own.
+    SignatureOf(Excerpt),
     /// The signature takes long to verify, and too many such were sent in this second.
     Busy,
     /// This claim must be there.
@@ -99,7 +101,7 @@ impl TokenError {
             Self::Type(_) => Reason::TokenType,
             Self::KeyUnnamed | Self::KeyUnknown(_) => Reason::KeyUnknown,
             Self::KeyUnsuitable(_) => Reason::KeyUnsuitable,
-            Self::Signature => Reason::SignatureInvalid,
+            Self::Signature | Self::SignatureOf(_) => Reason::SignatureInvalid,
             Self::Busy => Reason::VerificationBusy,
             Self::ClaimMissing(_) => Reason::ClaimMissing,
             Self::ClaimInvalid(_) => Reason::ClaimInvalid,
@@ -125,6 +127,7 @@ impl fmt::Display for TokenError {
             Self::Subject(subject) => write!(f, "sub: {subject}"),
             Self::Type(typ) => write!(f, "typ: {typ}"),
             Self::KeyUnnamed => f.write_str("the token names no key"),
+            Self::SignatureOf(id) => write!(f, "no signature of caller: {id}"),
             Self::KeyUnknown(kid) | Self::KeyUnsuitable(kid) => write!(f, "kid: {kid}"),
             Self::ClaimMissing(name) | Self::ClaimInvalid(name) | Self::ClaimMismatch(name) => write!(f, "claim: {name}"),
             other => f.write_str(other.reason().sentence()),

@@ -9,8 +9,9 @@ use crate::report::{Failure, Report};
 
 /// Turn another system's configuration into the plugin's
 ///
-/// The YAML on standard output is the value of `configuration` in Envoy's `PluginConfig`, as a google.protobuf.Struct. The filter's own
-/// loader has read it before it is printed; what that would refuse is never printed.
+/// The YAML on standard output goes below `value:` in the plugin's `configuration: {"@type":
+/// type.googleapis.com/google.protobuf.Struct, value: ...}`. The filter's own loader has read it before it is printed; what that would
+/// refuse is never printed.
 #[derive(Args)]
 pub(crate) struct Import {
     #[command(subcommand)]

@@ -45,6 +45,12 @@ const MISSING: &str = "https://missing.invalid/";
 impl CarbonEngine {
     pub(crate) fn run(&self) -> Result<Report, Failure> {
         let mut settings = Settings::read(self.env_file.as_deref())?;
+        if !self.engine_secret.as_deref().is_none_or(is_variable) {
+            // It may be the secret itself: it is not said again, and nothing is printed.
+            return Err("--engine-secret: the name of one of Envoy's variables is wanted, in letters, digits and _; not the secret itself"
+                .to_owned()
+                .into());
+        }
         if self.engine_secret.as_deref().is_some_and(is_known) {
             settings.fault("--engine-secret", "names the variable that holds the engine's secret itself, which none of COGO_* does");
         }
@@ -68,6 +74,12 @@ impl CarbonEngine {
                     text += &cluster::comment(keys);
                 }
                 settings.note_unused();
+                if self.engine_secret.is_none() && settings.mode.as_deref() != Some("none") {
+                    settings.notes.push(
+                        "note: the engine gets no credential: set COGO_AUTHENTICATION_MODE=none there and let nobody but Envoy reach it, or say --engine-secret"
+                            .to_owned(),
+                    );
+                }
                 Ok(Report { output: text, notes: settings.notes })
             }
             Ok(_) => Err(Failure(settings.faults)),
@@ -167,6 +179,10 @@ providers:
             yaml::quoted(variable)
         )
     }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// A fault of the loader's, by the variable that led to it.

@@ -133,6 +133,7 @@ fn notes(keys: &Keys, actions: &[Action]) -> Vec<String> {
     let mut notes = Vec::new();
     if !keys.have_groups {
         notes.push("warning: keys of 2018 have no groups: each may call everything".to_owned());
+        notes.push("note: there the whole path is the action: in envoy/cyphernode.yaml the route is {match: {prefix: /}, route: {cluster: proxy, timeout: 180s}}".to_owned());
     }
     for key in keys.list.iter().filter(|key| key.groups.iter().any(|group| group == api_properties::INTERNAL)) {
         notes.push(format!("warning: the key {} is of the group internal, whose actions are denied to everybody", key.id));

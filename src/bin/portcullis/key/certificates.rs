@@ -53,6 +53,10 @@ pub(crate) struct Certificates {
     #[arg(long = "san-uri", value_name = "URI", requires = "client")]
     san_uris: Vec<String>,
 
+    /// An alternative name of the client's, as a DNS name; again for each further one
+    #[arg(long = "san-dns", value_name = "NAME", requires = "client")]
+    san_dns: Vec<String>,
+
     /// A role of the client's: an extension that is a sequence of UTF8Strings; again for each further one
     #[arg(long = "role", value_name = "OID=VALUE", requires = "client")]
     roles: Vec<Extension>,
@@ -124,6 +128,10 @@ impl Certificates {
         for uri in &self.san_uris {
             let uri = uri.as_str().try_into().map_err(|_| format!("--san-uri {uri:?}: not ASCII"))?;
             leaf.subject_alt_names.push(SanType::URI(uri));
+        }
+        for name in &self.san_dns {
+            let name = name.as_str().try_into().map_err(|_| format!("--san-dns {name:?}: not ASCII"))?;
+            leaf.subject_alt_names.push(SanType::DnsName(name));
         }
         leaf.custom_extensions = self.extensions()?;
         Ok((leaf, files))
