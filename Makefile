@@ -36,19 +36,17 @@ reproducible: build ## build the module again where everything is otherwise, and
 	.ci/check-reproducible $(WASM) $(TARGET_DIR)/reproducible
 
 test: tools build modules reproducible ## run all tests, those with a real Envoy among them
-	cargo test --locked --workspace
+	cargo test --locked --workspace --features cli
 	cargo test --locked --features native-shell --test fake_host
-	cargo test --locked --features cli --test cli --test carbon_engine
 
 lint: ## check format and lints, natively and for wasm32-wasip1
 	@.ci/install-rust
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features cli -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-probe -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-broken -- -D warnings
 	cargo clippy --locked --features native-shell --test fake_host -- -D warnings
-	cargo clippy --locked --features cli --bin portcullis --test cli --test carbon_engine -- -D warnings
 
 run: build ## run a configuration under envoy/ with stand-ins, and show what passes; SYSTEM=NAME: another than the quickstart; ONCE=1: show and stop
 	@.ci/install-envoy

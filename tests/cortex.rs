@@ -249,6 +249,11 @@ fn a_login_becomes_headers() {
         becomes(resource().header("x-store", "elsewhere"), GUID, "REGISTERED", "MOBEE").named("8, any other"),
         resource().header("x-store", "telco").header("x-store", "mobee").expect(400).not_upstream().named("8, two scopes"),
     ]);
+    let prometheus = shop.stage.envoy.admin("/stats/prometheus");
+    for (outcome, count) in [("granted", 3), ("denied", 2)] {
+        let line = format!("portcullis_remote{{plugin=\"cortex\",provider=\"shoppers\",outcome=\"{outcome}\"}} {count}");
+        assert!(prometheus.contains(&line), "no {line} in\n{prometheus}");
+    }
     let scopes: Vec<Value> = shop.logins().iter().map(|login| login.json()["scope"].clone()).collect();
     assert_eq!(scopes, ["mobee", "mobee", "mobee", "elsewhere", "telco"].map(Value::from));
     assert_eq!(shop.telco.count(), 1);

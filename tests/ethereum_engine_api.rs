@@ -415,7 +415,7 @@ fn keys_that_are_refused() {
         ("0x".to_owned(), empty),
     ];
     for (secret, fault) in &here {
-        let faults: String = loaded(secret).err().expect("it is refused").iter().map(ToString::to_string).collect();
+        let faults: String = loaded(secret).expect_err("it is refused").iter().map(ToString::to_string).collect();
         assert_names_the_variable(secret, fault, &faults);
     }
     for (secret, fault) in &by_envoy {

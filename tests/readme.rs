@@ -1,7 +1,7 @@
 //! What README.md says, tried.
-#![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::panic, reason = "a test may end so")]
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may end so")]
 
-use portcullis_harness::{Algorithm, Case, IdentityProvider, Key, Stage, now, workspace};
+use portcullis_harness::{Algorithm, Answer, Case, IdentityProvider, Key, Server, Stage, now, workspace};
 use serde_json::json;
 
 /// The SHA-256 of `my-secure-token`, in base64.
@@ -63,10 +63,36 @@ rules: [{{match: {{path: /a}}, require: users}}, {{require: proxied}}]
 }
 
 #[test]
+fn another_service_is_asked_as_it_says() {
+    let introspection = Server::start(|received| {
+        let is_ours = received.header("authorization").as_deref() == Some("Basic cG9ydGN1bGxpczpzZWNyZXQ=");
+        match received.body.as_slice() {
+            _ if !is_ours => Answer::status(401),
+            b"token=good" => Answer::json(&json!({"active": true, "sub": "alice", "exp": now(60)})),
+            _ => Answer::json(&json!({"active": false})),
+        }
+    });
+    let configuration = blocks("yaml").swap_remove(1).replace("uri: \"https:", "insecure_http: true, uri: \"http:");
+    let stage = |credentials| {
+        let stage = Stage::new().config(configuration.as_str()).env("INTROSPECTION", credentials);
+        stage.cluster("idp", introspection.address()).start()
+    };
+    stage("cG9ydGN1bGxpczpzZWNyZXQ=").check([
+        Case::get("/").bearer("good").expect(200).upstream("x-auth-subject", "alice").upstream_absent("authorization"),
+        Case::get("/").bearer("bad").expect(401).reason("remote_denied"),
+    ]);
+    stage("b3RoZXI=").check([Case::get("/").bearer("good").expect(503).reason("remote_unavailable")]);
+}
+
+#[test]
 fn its_links_lead_somewhere() {
     let readme = text();
-    let links: Vec<&str> =
-        readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")).collect();
+    let links: Vec<&str> = readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|link| !link.contains("://") && !link.starts_with('#'))
+        .collect();
     assert!(links.len() > 4, "{links:?}");
     for link in links {
         assert!(workspace().join(link).exists(), "{link}");
@@ -79,7 +105,18 @@ fn text() -> String {
 
 /// The first block of this language.
 fn block(language: &str) -> String {
+    blocks(language).swap_remove(0)
+}
+
+/// The blocks of this language, without the indentation that they have in lists.
+fn blocks(language: &str) -> Vec<String> {
     let readme = text();
-    let start = readme.split(&format!("```{language}\n")).nth(1).expect("there is such a block");
-    start.split("```").next().unwrap_or_default().to_owned()
+    let fence = format!("```{language}\n");
+    let dedent = |(before, block): (&str, &str)| {
+        let indentation = before.rsplit('\n').next().unwrap_or_default().len();
+        let lines = block.lines().map(|line| line.get(indentation..).unwrap_or_default());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let pieces: Vec<&str> = readme.split(&fence).collect();
+    pieces.windows(2).map(|two| dedent((two[0], two[1].split("```").next().unwrap_or_default()))).collect()
 }

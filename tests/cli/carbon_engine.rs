@@ -78,6 +78,13 @@ fn a_file_is_read_as_docker_reads_it() {
         let outcome = import_file(line, &[]);
         assert!(matches!(outcome.faults().as_slice(), [only] if only.contains(fault)), "{line}: {}", outcome.stderr);
     }
+    // Here it has no value; where the engine runs it may have one.
+    for name in ["COGO_JWT_SUBS", "COGO_JWT_REQUIRED_SCOPE"] {
+        let outcome =
+            import_file(&format!("COGO_AUTHENTICATION_MODE=jwt\nCOGO_JWT_ISSUER=https://x/\nCOGO_JWKS_URL=https://x/jwks\n{name}\n"), &[]);
+        let fault = format!("{name}: the file leaves its value to the environment");
+        assert!(matches!(outcome.faults().as_slice(), [only] if only.starts_with(&fault)), "{}", outcome.stderr);
+    }
     assert!(run(&["import", "carbon-engine", "--env-file", "/does/not/exist"]).faults()[0].starts_with("/does/not/exist: "));
 }
 
@@ -177,6 +184,9 @@ fn the_engines_secret_stays_in_its_variable() {
     let outcome = run_with(&arguments, &bad);
     assert!(outcome.faults()[0].starts_with("--engine-secret: the text ends with a line break"), "{}", outcome.stderr);
     assert!(run_with(&arguments, &[("COGO_AUTHENTICATION_MODE", "none")]).faults()[0].starts_with("--engine-secret: goes with"));
+    // The digest is no secret of the engine's.
+    let outcome = run_with(&["import", "carbon-engine", "--engine-secret", "COGO_HASHED_ACCESS_KEY"], &variables);
+    assert!(outcome.faults()[0].starts_with("--engine-secret: names the variable"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod carbon_engine;
 mod cyphernode;
 mod icebreaker_one;
 mod key;
+mod readme;
 mod tool;
 
 use tool::run;

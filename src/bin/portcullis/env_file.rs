@@ -11,7 +11,7 @@ pub(crate) struct Variable {
 ///
 /// # Errors
 /// What is wrong, by line. A line may hold a secret, so none is shown.
-pub(crate) fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Variable>, Vec<String>> {
+pub(crate) fn parse(text: &str, environment: &mut dyn FnMut(&str) -> Option<String>) -> Result<Vec<Variable>, Vec<String>> {
     let (mut variables, mut faults): (Vec<Variable>, Vec<String>) = (Vec::new(), Vec::new());
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim_start();

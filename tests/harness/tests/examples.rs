@@ -60,6 +60,14 @@ fn the_engine_apis_command_lines_make_their_own_tokens() {
     }
 }
 
+/// Without `ONCE`, each prints all that there is to try, and waits. (The Engine API's does above.)
+#[test]
+fn each_system_stays_until_it_is_stopped() {
+    for system in ["quickstart", "carbon-engine", "icebreaker-one", "icebreaker-one-behind-proxy", "cyphernode", "cortex"] {
+        Running::start(system);
+    }
+}
+
 /// `make run SYSTEM=...` until it is stopped.
 struct Running {
     process: Child,
@@ -72,9 +80,15 @@ impl Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stage"));
         let mut process = command.env("SYSTEM", system).env_remove("ONCE").stdout(Stdio::piped()).spawn().expect("the binary runs");
         let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let lines = lines.map_while(Result::ok).take_while(|line| !line.starts_with("It runs until"));
+        let mut waits = false;
+        let lines = lines.map_while(Result::ok).take_while(|line| {
+            waits = line.starts_with("It runs until");
+            !waits
+        });
         let output = lines.collect::<Vec<_>>().join("\n");
-        Self { process, output }
+        let running = Self { process, output };
+        assert!(waits, "{system} stopped by itself after this:\n{}", running.output);
+        running
     }
 }
 

@@ -10,7 +10,7 @@ use portcullis::config::{Fault, Segment};
 
 use crate::report::{Failure, Report};
 use crate::yaml;
-use settings::{ISSUER, JWKS, KEY, MODE, SCOPE, SUBS, Settings};
+use settings::{ISSUER, JWKS, KEY, MODE, SCOPE, SUBS, Settings, is_known};
 
 /// From Carbon Engine's COGO_* variables
 ///
@@ -45,6 +45,9 @@ const MISSING: &str = "https://missing.invalid/";
 impl CarbonEngine {
     pub(crate) fn run(&self) -> Result<Report, Failure> {
         let mut settings = Settings::read(self.env_file.as_deref())?;
+        if self.engine_secret.as_deref().is_some_and(is_known) {
+            settings.fault("--engine-secret", "names the variable that holds the engine's secret itself, which none of COGO_* does");
+        }
         let mut text = match settings.mode.as_deref() {
             Some("none") => self.none(&mut settings),
             Some("static") => self.r#static(&mut settings),

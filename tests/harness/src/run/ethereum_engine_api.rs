@@ -58,11 +58,13 @@ fn visits(folder: &Folder, key: &str) -> Vec<Visit> {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "engine_exchangeCapabilities", "params": [["engine_newPayloadV4"]]});
     let call = Request::post("/", body.to_string()).host("localhost").header("content-type", "application/json");
     let visit = |what: &str, passes| Visit::new(what, call.clone(), passes);
-    let issued = |what: &str, seconds: i64, passes| {
-        visit(what, passes).fresh_bearer(&mint(&key, json!({"iat": now(seconds)})), &command(folder, &seconds.to_string()))
+    let token = |key: &Key, seconds| {
+        let key = key.clone();
+        move || mint(&key, json!({"iat": now(seconds)}))
     };
-    let claims = || json!({"iat": now(0)});
-    let none = Jws::new(json!({"alg": "none"}), claims()).with_signature(b"");
+    let issued =
+        |what: &str, seconds: i64, passes| visit(what, passes).fresh_bearer(token(&key, seconds), &command(folder, &seconds.to_string()));
+    let none = Jws::new(json!({"alg": "none"}), json!({"iat": now(0)})).with_signature(b"");
     vec![
         issued("a token of this second", 0, true),
         issued("a token, 50 seconds old", -50, true),
@@ -71,7 +73,7 @@ fn visits(folder: &Folder, key: &str) -> Vec<Visit> {
         issued("a token, 70 seconds ahead of our clock", 70, false),
         visit("no token", false),
         visit("a token by another key", false)
-            .fresh_bearer(&mint(&other, claims()), &command(folder, &format!("0 '{}'", folder.path("another.hex")))),
+            .fresh_bearer(token(&other, 0), &command(folder, &format!("0 '{}'", folder.path("another.hex")))),
         Visit::new("a token that nobody signed", call.clone().bearer(&none), false),
     ]
 }

@@ -68,7 +68,8 @@ fn main() -> ExitCode {
         println!("# {}\n{}\n", visit.what, visit.curl(&envoy));
     }
     for note in &system.notes {
-        println!("{}", note.replace(LISTENER, &envoy.listener("http").to_string()));
+        // Not every configuration has a listener of this name.
+        println!("{}", if note.contains(LISTENER) { note.replace(LISTENER, &envoy.listener("http").to_string()) } else { note.clone() });
     }
     println!("Metrics: curl -s http://{}/stats/prometheus | grep portcullis", envoy.admin_address());
     println!("Access log: {}", envoy.directory().join("access.log").display());

@@ -12,8 +12,8 @@ pub(crate) struct Visit {
     /// The listener's name.
     listener: &'static str,
     secure: Option<Secure>,
-    /// The request without its token, and the command that prints a fresh one.
-    fresh: Option<(Request, String)>,
+    /// What makes a token when it is needed, and the command that prints one.
+    fresh: Option<(Box<dyn Fn() -> String>, String)>,
 }
 
 /// TLS, as the client here does it and as curl does.
@@ -60,9 +60,8 @@ impl Visit {
     }
 
     /// With a token that is soon over. The command line takes one from a command of the shell instead.
-    pub(crate) fn fresh_bearer(mut self, token: &str, command: &str) -> Self {
-        self.fresh = Some((self.request.clone(), command.to_owned()));
-        self.request = self.request.bearer(token);
+    pub(crate) fn fresh_bearer(mut self, token: impl Fn() -> String + 'static, command: &str) -> Self {
+        self.fresh = Some((Box::new(token), command.to_owned()));
         self
     }
 
@@ -73,7 +72,9 @@ impl Visit {
             None => client,
             Some(secure) => client.tls(secure.tls.clone()),
         };
-        let response = match client.try_send(&self.request) {
+        let request = self.request.clone();
+        let request = self.fresh.iter().fold(request, |request, (token, _)| request.bearer(&token()));
+        let response = match client.try_send(&request) {
             Ok(response) => response,
             Err(error) => return Outcome { allowed: false, status: "-".into(), why: format!("Envoy's TLS: {error}") },
         };
@@ -92,11 +93,8 @@ impl Visit {
                 (format!("https://{host}:{port}"), format!("{curl} --resolve {host}:{port}:127.0.0.1 "))
             }
         };
-        let (request, token) = match &self.fresh {
-            None => (&self.request, String::new()),
-            Some((request, command)) => (request, format!("-H \"Authorization: Bearer $({command})\" ")),
-        };
-        format!("curl -sSi -w '\\n' {arguments}{token}{}", request.to_curl(&origin))
+        let token = self.fresh.as_ref().map(|(_, command)| format!("-H \"Authorization: Bearer $({command})\" ")).unwrap_or_default();
+        format!("curl -sSi -w '\\n' {arguments}{token}{}", self.request.to_curl(&origin))
     }
 }
 

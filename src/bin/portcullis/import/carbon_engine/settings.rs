@@ -19,6 +19,14 @@ const KNOWN: [&str; 6] = [MODE, KEY, ISSUER, JWKS, SUBS, SCOPE];
 /// Variables of these beginnings could say who may call.
 const ABOUT_CALLERS: [&str; 4] = ["COGO_AUTH", "COGO_HASHED", "COGO_JWT", "COGO_JWK"];
 
+pub(super) fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name)
+}
+
+fn is_about_callers(name: &str) -> bool {
+    ABOUT_CALLERS.iter().any(|beginning| name.starts_with(beginning))
+}
+
 /// The variables, and what is to be said of them.
 pub(super) struct Settings {
     variables: BTreeMap<String, String>,
@@ -45,13 +53,22 @@ impl Settings {
             }
             Some(path) => {
                 let text = new_file::read(path)?;
-                let read = env_file::parse(&text, &|name| std::env::var(name).ok());
+                let read = env_file::parse(&text, &mut |name| {
+                    let value = std::env::var(name).ok();
+                    if value.is_none() && is_about_callers(name) {
+                        // Where the engine runs it may have one, and keep somebody out.
+                        faults.push(format!(
+                            "{name}: the file leaves its value to the environment, which has none; write it there, or take the line away"
+                        ));
+                    }
+                    value
+                });
                 let in_file = |fault: String| format!("{}, {fault}", path.display());
                 let read = read.map_err(|faults| Failure(faults.into_iter().map(in_file).collect()))?;
                 variables.extend(read.into_iter().map(|variable| (variable.name, variable.value)));
             }
         }
-        let unknown = |name: &&String| !KNOWN.contains(&name.as_str()) && ABOUT_CALLERS.iter().any(|beginning| name.starts_with(beginning));
+        let unknown = |name: &&String| !is_known(name) && is_about_callers(name);
         for name in variables.keys().filter(unknown) {
             // Left out silently, it could have been what kept somebody out.
             faults.push(format!("{name}: not a variable of Carbon Engine's that is known here; known: {}", KNOWN.join(", ")));
