@@ -134,12 +134,12 @@ pub enum WaitOn {
 }
 
 impl WaitOn {
-    /// Whether both take room from each other: they wait for the same provider.
+    /// Whether both take room from each other: they wait for the same keys, or for the same service.
     #[must_use]
     pub fn shares_room(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Keys { set: a, .. }, Self::Keys { set: b, .. }) => a == b,
-            (Self::Answer(a), Self::Answer(b)) => a.provider == b.provider,
+            (Self::Answer(a), Self::Answer(b)) => a.shares_room(b),
             _ => false,
         }
     }

@@ -185,6 +185,30 @@ fn the_login_endpoint_is_for_those_who_hold_the_trust_header() {
         Case::post("/cortex/./authentication/user", "").header("x-ep-user-id", "VICTIM").expect(401).not_upstream().named("4, by a detour"),
         Case::get("/other").bearer(&shop.token()).expect(403).reason("no_rule"),
     ]);
+    // However it is written, it is the login endpoint, or something that never sees the trust header.
+    shop.stage.upstream.forget();
+    let variants = [
+        "/cortex/authentication/%75ser",
+        "/cortex/%61uthentication/user",
+        "/cortex//authentication/user",
+        "/cortex/x/../authentication/user",
+        "/cortex/authentication\\user",
+        "/cortex/authentication%2fuser",
+        "/cortex/authentication/user/",
+        "/cortex/authentication/user;a=b",
+        "/cortex/authentication;a/user",
+        "/cortex/Authentication/user",
+    ];
+    for variant in variants {
+        shop.stage.send(&Request::post(variant, body.clone()).header("x-ep-trust-header", "guess").bearer(&shop.token()));
+    }
+    assert!(shop.stage.upstream.received().iter().all(|received| received.path != LOGIN), "without the trust header");
+    for variant in variants {
+        shop.stage.send(&Request::post(variant, body.clone()).header("x-ep-trust-header", TRUST).bearer(&shop.token()));
+    }
+    let received = shop.stage.upstream.received();
+    assert!(received.iter().any(|received| received.path == LOGIN), "with it");
+    assert!(received.iter().all(|received| received.path == LOGIN || received.header("x-ep-trust-header").is_none()), "elsewhere");
     shop.never_told(&[TRUST, PASSWORD]);
 }
 
@@ -315,6 +339,14 @@ fn who_guesses_passwords_is_slowed_down() {
     let shop = shop(|example| example.replace("max_tokens: 300, tokens_per_fill: 300", "max_tokens: 3, tokens_per_fill: 3"));
     let guess = |number: usize| shop.stage.send(&Request::get("/cortex").header("authorization", guess(number))).status;
     assert_eq!([0, 1, 2, 3, 4].map(guess), [401, 401, 401, 429, 429]);
+    assert_eq!(shop.logins().len(), 3);
+    let over_http2 = Request::get("/cortex").header("authorization", "BASIC bm9ib2R5Om5v");
+    assert_eq!(shop.stage.client().http2().send(&over_http2).status, 429);
+    // What the limit doesn't take for a password, the plugin doesn't either.
+    for other in ["Basic\tYTpi", " Basic  YTpi", "x,Basic YTpi", "Basic,YTpi"] {
+        let status = shop.stage.send(&Request::get("/cortex").header("authorization", other)).status;
+        assert!([400, 401, 429].contains(&status), "{other}: {status}");
+    }
     assert_eq!(shop.logins().len(), 3);
     shop.stage.check([Case::get("/cortex").bearer(&shop.token()).expect(200)]);
 }

@@ -503,6 +503,66 @@ fn beside_other_providers() {
 }
 
 #[test]
+fn two_services_are_asked_one_after_the_other() {
+    let service = Server::start(introspect);
+    let elsewhere = |from: Value| {
+        let mut provider = introspection();
+        provider["from"] = json!([from]);
+        provider
+    };
+    let config = json!({
+        "providers": {
+            "shoppers": shoppers(json!({"endpoints": {"default": endpoint("login2")}})),
+            "apps": elsewhere(json!({"header": "x-app-token"})),
+            "sessions": elsewhere(json!({"cookie": "sid", "origins": ["https://app.test"]})),
+            "partner": {"static_secret": {"sha256": "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"}, "from": [{"header": "x-api-key"}]},
+        },
+        "rules": [
+            {"match": {"path": "/both"}, "require": {"all": ["shoppers", "apps"], "identity": "apps"}},
+            {"match": {"path": "/session"}, "require": {"any": ["sessions", "partner"]}},
+            {"require": {"any": ["shoppers", "apps"]}},
+        ],
+    });
+    let second = Server::start(login);
+    let logins = Logins::of(config, |stage| {
+        let stage = stage.env("CLIENT", "Y2xpZW50OnNlY3JldA==").cluster("as", service.address());
+        stage.bootstrap(|bootstrap| bootstrap.cluster_http2("login2", second.address()))
+    });
+    let stage = &logins.stage;
+    let both = |user: &str, app: &str| Case::get("/both").basic(user, PASSWORD).header("x-app-token", app).named(format!("{user}, {app}"));
+    let asked = || (second.count(), service.count());
+    stage.check([
+        both("slow-1", "good").expect(200).access("provider", "apps").access("subject", "alice"),
+        both("slow-1", "inactive").expect(401).reason("remote_denied").access("provider", "apps"),
+        both("status-401", "good").expect(401).reason("remote_denied").access("provider", "shoppers"),
+        both("status-500", "good").expect(503).reason(STALE),
+        both("hang", "inactive").named("a denial says more than a timeout").expect(401).reason("remote_denied"),
+        Case::get("/both").basic("slow-2", PASSWORD).expect(401).reason("credential_missing"),
+        Case::get("/").basic("slow-1", PASSWORD).header("x-app-token", "inactive").expect(401).reason("remote_denied"),
+        Case::get("/").basic("slow-1", PASSWORD).header("x-app-token", "good").expect(200).access("provider", "shoppers"),
+    ]);
+    assert!(!second.received().iter().any(|got| got.json()["username"] == "slow-2"), "who lacks the other credential isn't asked about");
+    // A body waits, too.
+    let body = "x".repeat(3_000_000);
+    stage.check([Case::post("/", body.clone()).basic("slow-3", PASSWORD).expect(200)]);
+    assert!(stage.upstream.received().iter().any(|got| got.body.len() == body.len()));
+    // Anyone on a sibling domain can plant a cookie: beside a good credential nobody is even asked about it.
+    let before = asked();
+    stage.check([
+        Case::get("/session").header("cookie", "sid=inactive").header("x-api-key", "secret").expect(200).access("provider", "partner"),
+        Case::get("/session").header("cookie", "sid=a; sid=b").header("x-api-key", "secret").expect(200).access("provider", "partner"),
+        Case::get("/session").header("cookie", "sid=inactive").header("x-api-key", "junk").expect(401).reason("secret_unknown"),
+    ]);
+    assert_eq!(asked(), before);
+    stage.check([
+        Case::get("/session").header("cookie", "sid=inactive").expect(401).reason("remote_denied"),
+        Case::get("/session").header("cookie", "sid=good").expect(200).access("provider", "sessions"),
+        Case::post("/session", "").header("cookie", "sid=good").header("origin", "https://evil.test").expect(403).reason("origin_mismatch"),
+    ]);
+    logins.check_silence();
+}
+
+#[test]
 fn what_is_only_observed_never_waits_and_asks_all_the_same() {
     let mut config = json!({"providers": {"shoppers": shoppers(json!({}))}});
     config["mode"] = json!({"observe": {"until": "2099-01-01T00:00:00Z"}});

@@ -52,7 +52,7 @@ pub struct Remote {
     pub identity: TokenIdentity,
     /// How long a good answer serves.
     pub cache: Duration,
-    /// Callouts at once, per worker.
+    /// Callouts at once, per worker and cluster.
     pub max_in_flight: usize,
 }
 

@@ -39,7 +39,7 @@ fields! {
         identity: TokenIdentityForm = "{}",
         /// How long a good answer serves; denials are remembered for 10s at most.
         cache: Span = "60s",
-        /// Callouts at once, per worker; beyond it 503.
+        /// Callouts at once, per worker and cluster; beyond it 503.
         max_in_flight: Integer = "100",
     }
 }

@@ -68,16 +68,16 @@ impl Answers {
         self.granted.get(key, now).or_else(|| self.denied.get(key, now))
     }
 
-    /// The callout with this question, a new one if there is none; `None`: this provider has `most` under way.
+    /// The callout with this question, a new one if there is none; `None`: this provider has `most` under way to the same cluster.
     pub(super) fn ask(&mut self, provider: ProviderId, key: Key, http: Box<HttpCall>, most: usize, now: UnixTime) -> Option<Rc<Call>> {
         self.observe(now);
         if let Some(same) = self.calls.iter().find(|own| own.call.key == key) {
             return Some(Rc::clone(&same.call));
         }
-        if self.calls.iter().filter(|own| own.call.provider == provider).count() >= most {
+        let call = Rc::new(Call { provider, endpoint: http.endpoint.clone(), key, verdict: OnceCell::new() });
+        if self.calls.iter().filter(|own| own.call.shares_room(&call)).count() >= most {
             return None;
         }
-        let call = Rc::new(Call { provider, endpoint: http.endpoint.clone(), key, verdict: OnceCell::new() });
         let timeout = http.timeout;
         self.calls.push(UnderWay { call: Rc::clone(&call), timeout, until: now.plus(timeout).plus(GRACE), unsent: Some(http) });
         Some(call)

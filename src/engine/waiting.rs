@@ -25,12 +25,12 @@ impl Waiting {
         })
     }
 
-    /// Whether fewer than `most` wait for the same provider.
+    /// Whether fewer than `most` wait for the same.
     pub(super) fn has_room(&self, on: &WaitOn, most: usize) -> bool {
         self.list.iter().filter(|(_, other)| other.on.shares_room(on)).count() < most
     }
 
-    /// Adds one, unless `most` wait for the same provider.
+    /// Adds one, unless `most` wait for the same.
     pub(super) fn add(&mut self, ticket: Ticket, wait: Wait, most: usize) -> bool {
         let has_room = self.has_room(&wait.on, most);
         if has_room {

@@ -25,6 +25,14 @@ pub struct Call {
     pub verdict: OnceCell<Rc<Verdict>>,
 }
 
+impl Call {
+    /// Whether both take room from each other: the same provider asks the same cluster. One that hangs holds up nobody who is to be asked about elsewhere.
+    #[must_use]
+    pub fn shares_room(&self, other: &Self) -> bool {
+        self.provider == other.provider && self.endpoint.cluster == other.endpoint.cluster
+    }
+}
+
 /// What a callout sends, by POST. It holds the credential: whoever has sent it drops it.
 pub struct HttpCall {
     /// Where to.

@@ -150,6 +150,18 @@ fn the_room_is_bounded_for_callouts_and_for_those_who_wait() {
 }
 
 #[test]
+fn one_service_that_hangs_takes_no_room_from_another() {
+    let at = |cluster: &str| serde_json::json!({"cluster": cluster, "uri": "https://login.test/"});
+    let mut engine = engine(serde_json::json!({"endpoints": {"by": "scope", "b": at("other"), "c": at("login"), "default": at("login")}}));
+    let ada = |store| login("ada:pw", store);
+    waits(&mut engine, 1, &ada("a"), NOW);
+    waits(&mut engine, 2, &ada("c"), NOW);
+    waits(&mut engine, 3, &ada("c"), NOW);
+    assert_eq!(outcome(&decide(&engine, &ada("d"), &Asked::default(), NOW)), "remote_busy");
+    waits(&mut engine, 4, &ada("b"), NOW);
+}
+
+#[test]
 fn nobody_waits_for_good() {
     for back in [false, true] {
         let mut engine = engine(serde_json::json!({}));
