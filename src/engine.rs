@@ -194,16 +194,19 @@ impl Engine {
     pub fn handle(&mut self, event: Event<'_>, now: UnixTime, random: &mut dyn FnMut() -> u64) -> Vec<Effect> {
         self.now = now;
         self.waiting.observe(now);
+        let mut effects = Vec::new();
+        // What Envoy refuses comes back while more is being sent: a crowd for each would be one crowd too large. They are woken by the next tick.
+        let was_refused = matches!(event, Event::Fetched(_, Err(FetchError::NotSent)) | Event::Answered(_, Err(FetchError::NotSent)));
         match event {
-            Event::Tick => self.tick(now, random),
-            Event::Fetched(set, answer) => self.fetched(set, answer, now, random),
-            Event::Answered(call, answer) => {
-                let mut effects = Vec::new();
-                self.conclude(call, answer, now, &mut effects);
-                self.wake(now, &mut effects);
-                effects
-            }
+            Event::Tick => self.tick(now, random, &mut effects),
+            Event::Fetched(set, answer) => self.fetched(set, answer, now, random, &mut effects),
+            Event::Answered(call, answer) => self.conclude(call, answer, now, &mut effects),
         }
+        if !was_refused {
+            let woken = self.waiting.wake(&self.keys.borrow(), now);
+            effects.extend(woken.into_iter().map(|(ticket, wait)| Effect::Wake(ticket, wait)));
+        }
+        effects
     }
 
     /// When to tick again: soon while something is due, slowly while nothing is.
@@ -295,21 +298,18 @@ impl Engine {
         }
     }
 
-    fn tick(&mut self, now: UnixTime, random: &mut dyn FnMut() -> u64) -> Vec<Effect> {
-        let mut effects = Vec::new();
+    fn tick(&mut self, now: UnixTime, random: &mut dyn FnMut() -> u64, effects: &mut Vec<Effect>) {
         let mut keys = self.keys.borrow_mut();
         for (set, source) in &self.policy.key_sets {
             keys.catch_up(*set, source, now);
             match keys.begin(*set, source, self.id, now, random()) {
                 Begin::Nothing => {}
                 Begin::Fetch => effects.push(Effect::Fetch(*set, source.clone())),
-                Begin::Lost => report_failure(&FetchError::Lost, source, 0, keys.next(*set, source, now), now, &mut effects),
+                Begin::Lost => report_failure(&FetchError::Lost, source, 0, keys.next(*set, source, now), now, effects),
             }
         }
         drop(keys);
-        self.tick_calls(now, &mut effects);
-        self.wake(now, &mut effects);
-        effects
+        self.tick_calls(now, effects);
     }
 
     fn fetched(
@@ -318,14 +318,12 @@ impl Engine {
         answer: Result<Answer<'_>, FetchError>,
         now: UnixTime,
         random: &mut dyn FnMut() -> u64,
-    ) -> Vec<Effect> {
-        let Some(source) = self.policy.key_set(set) else {
-            return Vec::new();
-        };
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(source) = self.policy.key_set(set) else { return };
         let body = answer.as_ref().map_or(&[][..], |a| a.body);
-        let mut effects = Vec::new();
         let mut keys = self.keys.borrow_mut();
-        match answer.and_then(|answer| read(answer, source, &mut effects)) {
+        match answer.and_then(|answer| read(answer, source, effects)) {
             Ok(good) => {
                 let count = good.keys().len();
                 if keys.succeed(set, source, self.id, (good, body), now, random()) {
@@ -337,18 +335,10 @@ impl Engine {
             }
             Err(error) => {
                 if keys.fail(set, source, self.id, now, random()) {
-                    report_failure(&error, source, body.len(), keys.next(set, source, now), now, &mut effects);
+                    report_failure(&error, source, body.len(), keys.next(set, source, now), now, effects);
                 }
             }
         }
-        drop(keys);
-        self.wake(now, &mut effects);
-        effects
-    }
-
-    fn wake(&mut self, now: UnixTime, effects: &mut Vec<Effect>) {
-        let woken = self.waiting.wake(&self.keys.borrow(), now);
-        effects.extend(woken.into_iter().map(|(ticket, wait)| Effect::Wake(ticket, wait)));
     }
 }
 

@@ -258,6 +258,8 @@ fn a_login_becomes_headers() {
     let scopes: Vec<Value> = shop.logins().iter().map(|login| login.json()["scope"].clone()).collect();
     assert_eq!(scopes, ["mobee", "mobee", "mobee", "elsewhere", "telco"].map(Value::from));
     assert_eq!(shop.telco.count(), 1);
+    let metrics = shop.stage.envoy.admin("/stats/prometheus");
+    assert!(metrics.contains(r#"portcullis_remote{plugin="cortex",provider="shoppers",outcome="granted"} 3"#), "{metrics}");
     shop.never_told(&[TRUST, PASSWORD, "guess"]);
 }
 

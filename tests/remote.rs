@@ -539,6 +539,29 @@ fn a_policy_that_changes_forgets_what_was_said_and_loses_nobody() {
 }
 
 #[test]
+fn an_answer_that_comes_when_its_policy_is_gone_harms_nobody() {
+    let service = Server::start(login);
+    let plugin = |settings| Plugin::new(json!({"providers": {"shoppers": shoppers(settings)}})).host_env("TRUST");
+    let stage = Stage::new().discovered(&plugin(json!({}))).launch(|launch| launch.env("TRUST", TRUST));
+    let stage = stage.cluster("login", service.address()).cluster("telco", service.address()).start();
+    let asked = |user: &str| service.received().iter().filter(|got| got.json()["username"] == user).count();
+    for round in 0..3 {
+        let user = format!("slow-{round}");
+        let mut leaves = stage.client().connect().expect("a connection");
+        leaves.write(&Request::get("/").basic(&user, PASSWORD).to_http1()).expect("it is written");
+        assert!(poll(PATIENCE, || (asked(&user) == 1).then_some(())).is_some());
+        // The last that held the old policy leaves while its callout is under way.
+        stage.discover(&plugin(json!({"cache": format!("{}s", 10 + round)})));
+        thread::sleep(Duration::from_millis(100));
+        drop(leaves);
+        thread::sleep(Duration::from_millis(500));
+        stage.check([basic("ada").expect(200), basic(&user).expect(200)]);
+    }
+    let reloads: u64 = stage.envoy.stats().iter().filter(|(name, _)| name.contains("vm_reload")).map(|(_, count)| count).sum();
+    assert_eq!(reloads, 0, "{}", stage.envoy.log().text());
+}
+
+#[test]
 fn every_worker_asks_for_itself() {
     let config = json!({"providers": {"shoppers": shoppers(json!({}))}});
     let logins = Logins::of(config, |stage| stage.concurrency(2).balanced());
@@ -551,5 +574,26 @@ fn every_worker_asks_for_itself() {
         }
     });
     assert!((1..=2).contains(&logins.login.count()), "{}", logins.login.count());
+    logins.check_silence();
+}
+
+#[test]
+fn what_envoy_does_not_even_send_ends_in_503_however_many_wait() {
+    // No such cluster, and one without a host: Envoy says so while the callouts leave, all within one call of the module.
+    let endpoints = json!({"by": "scope", "telco": endpoint("none"), "default": endpoint("empty")});
+    let config = json!({"providers": {"shoppers": shoppers(json!({"endpoints": endpoints, "max_in_flight": 1000}))}});
+    let empty = json!({"name": "empty", "type": "STATIC", "load_assignment": {"cluster_name": "empty"}});
+    let logins = Logins::of(config, |stage| stage.bootstrap(|bootstrap| bootstrap.cluster_value(empty)));
+    for store in ["telco", "mobee"] {
+        let crowd: Vec<Request> =
+            (0..600).map(|number| Request::get("/").basic(&format!("user-{number}"), PASSWORD).header("x-store", store)).collect();
+        let mut connection = logins.stage.client().http2().patience(Duration::from_secs(60)).connect().expect("a connection");
+        let responses = connection.send_together(&crowd).expect("responses");
+        assert!(
+            responses.iter().all(|response| response.status == 503 && response.header("retry-after").as_deref() == Some("5")),
+            "{store}"
+        );
+    }
+    assert_eq!(logins.stat("not_sent"), 1200);
     logins.check_silence();
 }

@@ -88,6 +88,30 @@ pub(super) fn integer(node: Node<'_>, cx: &mut Reader<'_>) -> Option<u64> {
     number
 }
 
+/// Shows each element of a list. Apart from what reads them, of which the module has one for each kind of element.
+fn for_each(node: Node<'_>, cx: &mut Reader<'_>, read: &mut dyn FnMut(Node<'_>, &mut Reader<'_>)) -> Option<()> {
+    let Value::Array(elements) = node.value else {
+        cx.wrong_type(node, "a list");
+        return None;
+    };
+    for (index, value) in elements.iter().enumerate() {
+        read(Node { value, at: &node.at.index(index) }, cx);
+    }
+    Some(())
+}
+
+/// Shows each member of an object, likewise.
+fn for_each_member(node: Node<'_>, cx: &mut Reader<'_>, read: &mut dyn FnMut(&str, Node<'_>, &mut Reader<'_>)) -> Option<()> {
+    let Value::Object(members) = node.value else {
+        cx.wrong_type(node, "an object, by name");
+        return None;
+    };
+    for (name, value) in members {
+        read(name, Node { value, at: &node.at.name(name) }, cx);
+    }
+    Some(())
+}
+
 impl Form for String {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
         text(node, cx).map(str::to_owned)
@@ -198,12 +222,9 @@ impl<T: Form> Form for OneOrMany<T> {
 
 impl<T: Form> Form for Each<T> {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
-        let Value::Array(elements) = node.value else {
-            cx.wrong_type(node, "a list");
-            return None;
-        };
-        let read = |(index, value)| T::read(Node { value, at: &node.at.index(index) }, cx);
-        Some(Self(elements.iter().enumerate().map(read).collect()))
+        let mut elements = Vec::new();
+        for_each(node, cx, &mut |node, cx| elements.push(T::read(node, cx)))?;
+        Some(Self(elements))
     }
 
     #[cfg(not(target_os = "wasi"))]
@@ -214,12 +235,9 @@ impl<T: Form> Form for Each<T> {
 
 impl<T: Form> Form for Table<T> {
     fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
-        let Value::Object(members) = node.value else {
-            cx.wrong_type(node, "an object, by name");
-            return None;
-        };
-        let read = |(name, value): (&String, _)| (name.clone(), T::read(Node { value, at: &node.at.name(name) }, cx));
-        Some(Self(members.iter().map(read).collect()))
+        let mut members = Vec::new();
+        for_each_member(node, cx, &mut |name, node, cx| members.push((name.to_owned(), T::read(node, cx))))?;
+        Some(Self(members))
     }
 
     #[cfg(not(target_os = "wasi"))]

@@ -162,7 +162,7 @@ impl LimitsForm {
     }
 }
 
-fn bounded(given: &Given<Integer>, most: u32, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<u32> {
+pub(super) fn bounded(given: &Given<Integer>, most: u32, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<u32> {
     let Integer(number) = given.get()?;
     let number = u32::try_from(*number).ok().filter(|number| (1..=most).contains(number));
     if number.is_none() {

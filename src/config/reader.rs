@@ -1,6 +1,5 @@
 //! The walk over a configuration's JSON that finds every fault and goes on.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -189,26 +188,30 @@ fn known(fields: &[Field]) -> String {
 
 impl Object<'_> {
     pub(super) fn field<T: Form>(&self, name: &'static str, cx: &mut Reader<'_>) -> Given<T> {
-        let name = plain(name);
-        let at = self.at.name(name);
-        let (value, writing) = self.value(name, &at, cx);
-        Given { value: value.and_then(|value| T::read(Node { value: &value, at: &at }, cx)), writing }
+        let mut value = None;
+        let writing = self.show(name, cx, &mut |node, cx| value = T::read(node, cx));
+        Given { value, writing }
     }
 
-    fn value(&self, name: &str, at: &Path<'_>, cx: &mut Reader<'_>) -> (Option<Cow<'_, Value>>, Writing) {
+    /// Shows what a field holds, if anything. Apart from `field`, of which the module has one for each kind of value.
+    fn show(&self, name: &'static str, cx: &mut Reader<'_>, read: &mut dyn FnMut(Node<'_>, &mut Reader<'_>)) -> Writing {
+        let name = plain(name);
+        let at = self.at.name(name);
         if let Some(value) = self.members.get(name) {
-            return (Some(Cow::Borrowed(value)), Writing::Written);
+            read(Node { value, at: &at }, cx);
+            return Writing::Written;
         }
         match self.fields.iter().find(|field| field.plain() == name).map(|field| &field.presence) {
             Some(Presence::Required) => {
-                cx.fault(at, format_args!("missing"));
-                (None, Writing::Missing)
+                cx.fault(&at, format_args!("missing"));
+                Writing::Missing
             }
             Some(Presence::Default(text)) => {
                 let value = crate::json::parse(text.as_bytes()).unwrap_or_else(|_| Value::from(*text));
-                (Some(Cow::Owned(value)), Writing::Default)
+                read(Node { value: &value, at: &at }, cx);
+                Writing::Default
             }
-            Some(Presence::Optional) | None => (None, Writing::Absent),
+            Some(Presence::Optional) | None => Writing::Absent,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::fault::Path;
 use super::forms::{Integer, Json, Name, OneOrMany, Table};
 use super::jwks_uri::{CalloutHeader, Url, callout_headers};
 use super::jwt::{ClaimForm, TokenIdentityForm};
+use super::mode::bounded;
 use super::place::{HeaderName, is_printable};
 use super::profile::Ability;
 use super::quantity::{Span, span};
@@ -186,7 +187,7 @@ impl RemoteForm {
             check_input(name, form.as_ref(), places, &at_inputs.name(name), cx);
         }
         let by = self.endpoints.get().and_then(|form| form.by(inputs, &at.name("endpoints").name("by"), cx));
-        let mut endpoints = self.endpoints.get().map(|form| form.compile(&at.name("endpoints"), cx));
+        let endpoints = self.endpoints.get().map(|form| form.compile(&at.name("endpoints"), cx));
         let at_request = at.name("request");
         let request = self.request.get();
         let names: Vec<&str> =
@@ -196,13 +197,7 @@ impl RemoteForm {
         let bounds = (Duration::from_millis(1), Duration::from_secs(300));
         let timeout = request.and_then(|form| span(&form.timeout, &at_request.name("timeout"), bounds, cx));
         let cache = span(&self.cache, &at.name("cache"), (Duration::ZERO, Duration::from_secs(3600)), cx);
-        let max_in_flight = self.max_in_flight.get().and_then(|Integer(number)| {
-            let number = usize::try_from(*number).ok().filter(|number| (1..=10_000).contains(number));
-            if number.is_none() {
-                cx.fault(&at.name("max_in_flight"), format_args!("out of bounds; at least 1, at most 10000"));
-            }
-            number
-        });
+        let max_in_flight = bounded(&self.max_in_flight, 10_000, &at.name("max_in_flight"), cx);
         let answer = self.answer.get()?;
         let at_answer = at.name("answer");
         let denied = answer.denied(&at_answer.name("denied"), cx);
@@ -221,18 +216,29 @@ impl RemoteForm {
             roles: identity.roles.is_written() && identity.roles.get().is_some_and(|OneOrMany(list)| !list.is_empty()),
             scopes: identity.scopes.is_written() && identity.scopes.get().is_some_and(|OneOrMany(list)| !list.is_empty()),
         };
+        if let Expected { members, subject: false, roles: false, scopes: false } = &expected
+            && members.is_empty()
+            && !answer.require.is_written()
+        {
+            cx.warn(
+                &at_answer.name("require"),
+                format_args!(
+                    "missing, and so is identity: any answer with status 200 vouches; for token introspection write {{active: true}}"
+                ),
+            );
+        }
         let input = |(_, form): &(String, Option<InputForm>)| {
             let form = form.as_ref()?;
             let HeaderName(header) = form.header.get()?;
             Some(Input { header: header.as_ref().to_owned(), default: form.default.get().map(|Name(text)| text.clone()) })
         };
-        let default = endpoints.as_mut()?.extract_if(.., |(name, _)| name == DEFAULT).next();
+        let (default, endpoints) = endpoints?;
         Some(Remote {
             credential: credential?,
             inputs: inputs.iter().map(input).collect::<Option<_>>()?,
             by,
-            endpoints: endpoints?,
-            default: default?.1,
+            endpoints,
+            default: default?,
             headers: headers?,
             timeout: timeout?,
             body: body?,
@@ -241,7 +247,7 @@ impl RemoteForm {
             expires: expires.clone(),
             identity: identity.compile()?,
             cache: cache?,
-            max_in_flight: max_in_flight?,
+            max_in_flight: usize::try_from(max_in_flight?).ok()?,
         })
     }
 }
@@ -278,8 +284,9 @@ impl EndpointsForm {
         found
     }
 
-    fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<(String, Endpoint)> {
-        let mut endpoints = Vec::new();
+    /// The default, and those for values.
+    fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> (Option<Endpoint>, Vec<(String, Endpoint)>) {
+        let (mut default, mut endpoints) = (None, Vec::new());
         for (name, form) in &self.list {
             let Some(form) = form else { continue };
             if let Some((url, insecure)) = form.uri.get().zip(form.insecure_http.get())
@@ -290,9 +297,14 @@ impl EndpointsForm {
             }
             let Some((Name(cluster), url)) = form.cluster.get().zip(form.uri.get()) else { continue };
             let (authority, path) = (url.authority.clone(), url.path.clone());
-            endpoints.push((name.clone(), Endpoint { cluster: cluster.clone(), scheme: url.scheme, authority, path }));
+            let endpoint = Endpoint { cluster: cluster.clone(), scheme: url.scheme, authority, path };
+            if name == DEFAULT {
+                default = Some(endpoint);
+            } else {
+                endpoints.push((name.clone(), endpoint));
+            }
         }
-        endpoints
+        (default, endpoints)
     }
 }
 

@@ -117,7 +117,7 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
-        let Some((_, callout)) = self.shell.callouts.borrow_mut().extract_if(.., |(other, _)| *other == token).next() else {
+        let Some(callout) = self.shell.take_callout(token) else {
             return;
         };
         let max_body = match &callout {

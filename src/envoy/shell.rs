@@ -169,6 +169,13 @@ impl Shell {
         Some(waiting.swap_remove(place))
     }
 
+    /// Takes a callout that is over out.
+    pub(super) fn take_callout(&self, token: u32) -> Option<Callout> {
+        let mut callouts = self.callouts.borrow_mut();
+        let place = callouts.iter().position(|(other, _)| *other == token)?;
+        Some(callouts.swap_remove(place).1)
+    }
+
     fn pass(&self, request: &Request, pass: &Pass, now: UnixTime) -> Step {
         // The verdict comes last: the guard admits nothing that was not written down whole.
         let done = reply::apply(pass.edits()).and_then(|()| note_identity(pass)).and_then(|()| state::set_verdict(state::ALLOW));

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::Remote;
+use super::{Remote, Scheme};
 use crate::authenticator::jwt::{numeric_date, value_at};
 use crate::identity::{Identity, TokenClaims};
 use crate::json::parse_object;
@@ -103,7 +103,9 @@ impl Remote {
     /// Why it can't be used. It is never taken for a denial, and never for a good one.
     pub fn read(&self, provider: &Arc<str>, body: &[u8]) -> Result<Verdict, String> {
         let members = parse_object(body).map_err(|error| error.to_string())?;
-        if !self.expected.are_met(&members)? {
+        // RFC 7662, section 2.2, also where the policy doesn't ask for it: the status is 200 all the same.
+        let is_inactive = self.credential == Scheme::Bearer && members.get("active").is_some_and(|active| *active != Value::Bool(true));
+        if !self.expected.are_met(&members)? || is_inactive {
             return Ok(Verdict::Denied("a member of the answer has not the value that is required"));
         }
         let invalid = |error: super::super::TokenError| error.to_string();

@@ -142,6 +142,22 @@ fn answers_that_vouch_deny_or_say_nothing() {
 }
 
 #[test]
+fn a_token_that_is_not_active_is_denied_whatever_the_policy_asks_for() {
+    let bearer = remote(json!({"credential": "bearer", "request": {"form": {"t": "{token}"}}}));
+    for (answer, expected) in [
+        (r#"{"active":false,"sub":"ada"}"#, Read::Denied),
+        (r#"{"active":"false","sub":"ada"}"#, Read::Denied),
+        (r#"{"active":null}"#, Read::Denied),
+        (r#"{"active":true}"#, Read::Granted),
+        (r#"{"sub":"ada"}"#, Read::Granted),
+    ] {
+        assert_eq!(read(&bearer, answer), expected, "{answer}");
+    }
+    // To others the word may mean something else.
+    assert_eq!(read(&remote(json!({})), r#"{"active":false}"#), Read::Granted);
+}
+
+#[test]
 fn what_the_identity_names_must_be_there() {
     let claim = |name: &str| json!({"claim": name});
     let named =

@@ -181,6 +181,22 @@ fn a_denial_may_be_about_the_filter_itself() {
 }
 
 #[test]
+fn an_answer_that_need_say_nothing_is_worth_a_warning() {
+    let warnings = |place: &str, value: Value| {
+        let config = with(json!({"providers": {"tokens": introspection()}}), "/providers/tokens/remote/answer", json!({}));
+        super::try_load(&with(config, &format!("/providers/tokens/remote{place}"), value)).unwrap().1
+    };
+    let silent = warnings("/cache", json!("60s"));
+    let says = "providers.tokens.remote.answer.require: missing, and so is identity: any answer with status 200 vouches";
+    assert!(matches!(&silent[..], [only] if only.to_string().starts_with(says)), "{silent:?}");
+    for (place, value) in
+        [("/answer/require", json!({"active": true})), ("/answer/require", json!({})), ("/identity/subject", json!({"claim": "sub"}))]
+    {
+        assert!(warnings(place, value).is_empty(), "{place}");
+    }
+}
+
+#[test]
 fn whose_credential_is_whose() {
     let both = |a: &Value, b: &Value| json!({"providers": {"a": a, "b": b}, "rules": [{"require": {"any": ["a", "b"]}}]});
     let login = example()["providers"]["shoppers"].clone();

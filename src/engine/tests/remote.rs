@@ -182,3 +182,22 @@ fn who_may_not_wait_asks_for_those_who_come_later() {
     assert!(answered(&mut engine, &calls[0].0, 200, r#"{"sub":"ada"}"#, at(10)).is_empty());
     assert_eq!(outcome(&decide(&engine, &ada, &asked, at(20))), "pass");
 }
+
+#[test]
+fn what_envoy_refuses_at_once_wakes_no_more_than_one_crowd() {
+    let mut engine = engine(serde_json::json!({"max_in_flight": 1000}));
+    engine.policy.limits.waiting = 1000;
+    for ticket in 1..=100 {
+        waits(&mut engine, ticket, &login(&format!("user-{ticket}:pw"), "a"), NOW);
+    }
+    let (calls, _) = tick(&mut engine, at(1));
+    assert_eq!(calls.len(), 100);
+    // All in one call of Envoy's: whoever is woken in it is answered within it.
+    for (call, _) in &calls {
+        let effects = engine.handle(Event::Answered(call, Err(FetchError::NotSent)), at(1), &mut || 0);
+        assert!(sorted(effects).1.is_empty());
+    }
+    assert_eq!(engine.tick_period(at(1)), BUSY);
+    let woken: Vec<usize> = (0..4).map(|tenth| tick(&mut engine, at(10 * tenth + 11)).1.len()).collect();
+    assert_eq!(woken, [32, 32, 32, 4]);
+}
