@@ -282,6 +282,15 @@ fn silent_sockets_stay_open() {
     assert_eq!(socket.receive(Duration::from_secs(5)), Ok(Some("still there".into())));
 }
 
+/// Who shows no token holds nothing open: headers that don't end are not waited for.
+#[test]
+fn headers_come_in_time() {
+    let stage = stage(|example| example.replace("request_headers_timeout: 10s", "request_headers_timeout: 1s"));
+    let mut connection = stage.client().connect().expect("a connection");
+    connection.write(b"POST / HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ").expect("open");
+    assert_eq!(connection.response().expect("a response").status, 408);
+}
+
 /// Envoy's own limit on the time for an answer would be 15 seconds.
 #[test]
 fn a_block_may_take_its_time_and_be_large() {

@@ -58,6 +58,37 @@ fn entry_13_which_status() {
     ]);
 }
 
+const MONEY: [&str; 28] = [
+    "spend",
+    "sendmany",
+    "createrawtransaction",
+    "fundrawtransaction",
+    "signrawtransaction",
+    "sendrawtransaction",
+    "sendrawtransaction_exact",
+    "createfundedpsbt",
+    "processpsbt",
+    "finalizepsbt",
+    "bumpfee",
+    "lockunspent",
+    "addtobatch",
+    "batchspend",
+    "createbatcher",
+    "removefrombatch",
+    "ln_pay",
+    "ln_withdraw",
+    "ln_connectfund",
+    "prepare_bitcoin_transfer",
+    "elements_spend",
+    "elements_claimpegin",
+    "elements_sendtomainchain",
+    "elements_prepare_transfer",
+    "elements_prepare_pegin_claim",
+    "elements_prepare_pak_pegout",
+    "elements_sendrawtransaction_exact",
+    "getnewaddress",
+];
+
 /// Entry 14: each group's keys, and the actions of the groups.
 #[test]
 fn entry_14_groups() {
@@ -76,8 +107,13 @@ fn entry_14_groups() {
             });
         }
     }
-    for internal in ["conf", "newblock", "executecallbacks", "ots_backoffice"] {
+    for internal in ["conf", "newblock", "executecallbacks", "ots_backoffice", "elements_conf"] {
         cases.push(today.get(&format!("/v0/{internal}/x")).bearer(&ADMIN.token()).expect(403).reason("denied"));
+    }
+    // Whatever moves money, or gives a way to do so, is for spenders.
+    for action in MONEY {
+        let case = |caller: Caller| today.get(&format!("/v0/{action}/x")).bearer(&caller.token());
+        cases.extend([case(WATCHER).expect(403).reason("role_missing"), case(SPENDER).expect(200)]);
     }
     let bodied = |caller: Caller| today.case(Request::post("/v0/spend", r#"{"amount":1}"#)).bearer(&caller.token());
     cases.extend([bodied(SPENDER).expect(200), bodied(WATCHER).expect(403).reason("role_missing")]);
@@ -92,7 +128,7 @@ fn entry_17_groups_are_whole_words() {
     let files = |path: &str| today.get(path).bearer(&token);
     let mut cases = vec![
         files("/s/stats/chart.html").expect(200).upstream_path("/s/stats/chart.html"),
-        files("/s/watcher/a/b?x=1").expect(200).upstream_path("/s/watcher/a/b?x=1"),
+        files("/s/watcher/a/b?x=1").expect(200).upstream_path("/s/watcher/a/b?x=1").upstream("x-envoy-expected-rq-timeout-ms", "180000"),
         files("/s/watcher/").expect(200),
         files("/s/watcher").expect(200),
         today.get("/s/stats/chart.html").expect(403).reason("credential_missing"),
@@ -101,7 +137,9 @@ fn entry_17_groups_are_whole_words() {
     ];
     let others = ["watch", "s", "stat", "watchers", "Stats", "stats,watcher", "stats%2Cwatcher", "spender", "admin", "%20", "*"];
     for group in others {
-        cases.push(files(&format!("/s/{group}/chart.html")).expect(403).reason("role_missing"));
+        for path in [format!("/s/{group}"), format!("/s/{group}/"), format!("/s/{group}/chart.html")] {
+            cases.push(files(&path).expect(403).reason("role_missing"));
+        }
     }
     today.stage.check(cases);
 }
@@ -119,6 +157,8 @@ fn entry_18_what_the_proxy_is_asked() {
         get("/v0/getbalance?x=1").upstream_path("/getbalance?x=1"),
         get("/v0/getnewaddress/bech32?x=/../conf").upstream_path("/getnewaddress/bech32?x=/../conf"),
     ]);
+    let body = |bytes| today.case(Request::post("/v0/spend", "x".repeat(bytes))).bearer(&token).named(format!("{bytes} bytes"));
+    today.stage.check([body(1 << 20).expect(200), body((1 << 20) + 1).expect(413).not_upstream()]);
     // No connection is used twice.
     today.stage.envoy.wait_for_stat("cluster.proxy.upstream_cx_max_requests", 4);
     // It reads a body by its Content-Length.
@@ -203,6 +243,11 @@ fn the_verdicts_of_today() {
         refuse("no token", "not-a-jwt", 403, "token_malformed"),
         refuse("two segments (original: 401)", &format!("{}.{}", parts[0], parts[1]), 403, "token_malformed"),
         refuse("four segments (original: 200)", &format!("{good}.x"), 403, "token_malformed"),
+        // The original took these four for claims and a header like any other, and passed them.
+        refuse("nbf later", &by_watcher(&format!(r#"{{"id":"001","exp":{later},"nbf":{later}}}"#)), 403, "token_not_yet_valid"),
+        refuse("iat later", &by_watcher(&format!(r#"{{"id":"001","exp":{later},"iat":{later}}}"#)), 403, "token_from_future"),
+        refuse("cnf", &by_watcher(&format!(r#"{{"id":"001","exp":{later},"cnf":{{}}}}"#)), 403, "cnf_unchecked"),
+        refuse("another type", &of_2021(key, r#"{"alg":"HS256","typ":"logout+jwt"}"#, &in_10_s), 403, "token_type"),
         pass("one more claim", &by_watcher(&format!(r#"{{"id":"001","exp":{later},"name":"x"}}"#))),
         refuse("by the key's bytes", &of_2021(&raw, HEADER, &in_10_s), 401, "signature_invalid"),
         refuse("by the key in upper case", &of_2021(WATCHER.key.to_uppercase().as_bytes(), HEADER, &in_10_s), 401, "signature_invalid"),

@@ -293,7 +293,7 @@ fn garbage_is_refused_and_nothing_breaks() {
         let case = gateway.get(&format!("{path}?period=2023-07"), &two).named(format!("11: {path}"));
         cases.extend(both(&detail(case, &no_role(VOLTAGE_READER)).reason("role_missing")));
     }
-    for path in ["/API/v1/supply-voltage", "/api/v1/supply-voltages", "/api/v1/Info"] {
+    for path in ["/API/v1/supply-voltage", "/api/v1/supply-voltages", "/api/v1/Info", "/api/v1/info/x", "/api/v1/x", "/docs"] {
         cases.extend(both(&gateway.get(path, &two).named(format!("11: {path}")).expect(403).reason("no_rule")));
     }
     cases.push(gateway.get(SUPPLY, &one).named("after all that").expect(200).body_contains(VOLTAGES));

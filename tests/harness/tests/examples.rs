@@ -1,6 +1,8 @@
 //! The shipped configurations, as they are shipped, with the module under test.
 
-use portcullis_harness::{Client, DIRECTORY, Envoy, Example, Launch, PATIENCE, Request, Upstream, poll, portcullis_wasm, target_directory};
+use portcullis_harness::{
+    Client, DIRECTORY, Envoy, Example, Launch, PATIENCE, Request, Upstream, poll, portcullis_wasm, target_directory, workspace,
+};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -124,6 +126,29 @@ fn shown(system: &str) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_stage")).env("ONCE", "1").env("SYSTEM", system).output().expect("the binary runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The same in all files; `tests/guard.rs` tries it. (That of the roll-out admits more, and is tried below.)
+#[test]
+fn the_guard_stands_before_each_router() {
+    const ROUTER: &str = "- name: envoy.filters.http.router";
+    let guard = |text: &str| {
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        let places: Vec<usize> = (0..lines.len()).filter(|at| lines[*at] == ROUTER).collect();
+        let [router] = places[..] else { panic!("{} routers", places.len()) };
+        lines[router - 9..router].join("\n")
+    };
+    let quickstart = guard(Example::load("envoy/quickstart.yaml").text());
+    assert!(quickstart.starts_with("- name: guard\n") && quickstart.contains("{exact: allow}"), "{quickstart}");
+    let names = fs::read_dir(workspace().join("envoy")).expect("the folder").map(|entry| entry.expect("a file").file_name());
+    let files: Vec<String> =
+        names.map(|name| format!("envoy/{}", name.to_string_lossy())).filter(|file| !file.contains("roll-out")).collect();
+    let examples: Vec<_> =
+        files.iter().map(|file| (file, Example::load(file))).filter(|(_, example)| example.text().contains(ROUTER)).collect();
+    assert!(examples.len() > 7, "{files:?}");
+    for (file, example) in examples {
+        assert_eq!(guard(example.text()), quickstart, "{file}");
+    }
 }
 
 #[test]
