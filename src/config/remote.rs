@@ -16,7 +16,7 @@ use super::place::{HeaderName, is_printable};
 use super::profile::Ability;
 use super::quantity::{Span, span};
 use super::reader::{Form, Node, Reader};
-use super::remote_body::body;
+use super::remote_body::{Written, body};
 use crate::authenticator::Remote;
 use crate::authenticator::remote::{Endpoint, Expected, Input, MAX_INPUT, Scheme};
 use crate::credential::Place;
@@ -312,11 +312,11 @@ impl RequestForm {
     fn body(&self, scheme: Scheme, names: &[&str], at: &Path<'_>, cx: &mut Reader<'_>) -> Option<crate::authenticator::remote::Body> {
         let name = cx.exactly_one(at, &[("json", self.json.is_written()), ("form", self.form.is_written())])?;
         let at = at.name(name);
-        if let Some(Json(value)) = self.json.get() {
-            return body(Ok(Node { value, at: &at }), scheme, names, &at, cx);
-        }
-        let Table(form) = self.form.get()?;
-        body(Err(form), scheme, names, &at, cx)
+        let written = match self.json.get() {
+            Some(Json(value)) => Written::Json(value),
+            None => Written::Form(&self.form.get()?.0),
+        };
+        body(written, scheme, names, &at, cx)
     }
 
     fn headers(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Vec<(String, crate::constant::Constant)>> {

@@ -7,22 +7,25 @@ use super::reader::{Node, Reader};
 use crate::authenticator::remote::{Body, Piece, Scheme, write};
 use crate::json::scalar;
 
-/// A JSON object (`Ok`), or the fields of a form. `names`: the values that there are, those of the credential first.
-pub(super) fn body(
-    written: Result<Node<'_>, &Vec<(String, Option<String>)>>,
-    scheme: Scheme,
-    names: &[&str],
-    at: &Path<'_>,
-    cx: &mut Reader<'_>,
-) -> Option<Body> {
-    let mut writer = Writer { pieces: vec![Piece::Text(String::new())], names, is_json: written.is_ok() };
+/// What the operator wrote.
+#[derive(Clone, Copy)]
+pub(super) enum Written<'w> {
+    /// A JSON object.
+    Json(&'w Value),
+    /// Names and values; one that couldn't be read is `None`.
+    Form(&'w [(String, Option<String>)]),
+}
+
+/// `names`: the values that there are, those of the credential first.
+pub(super) fn body(written: Written<'_>, scheme: Scheme, names: &[&str], at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Body> {
+    let mut writer = Writer { pieces: vec![Piece::Text(String::new())], names, is_json: matches!(written, Written::Json(_)) };
     match written {
-        Ok(node) if !node.value.is_object() => {
-            cx.wrong_type(node, "an object");
+        Written::Json(value) if !value.is_object() => {
+            cx.wrong_type(Node { value, at }, "an object");
             return None;
         }
-        Ok(node) => writer.value(node, cx),
-        Err(fields) => {
+        Written::Json(value) => writer.value(Node { value, at }, cx),
+        Written::Form(fields) => {
             for (index, (name, text)) in fields.iter().enumerate() {
                 writer.text(if index > 0 { "&" } else { "" });
                 writer.literal(name);

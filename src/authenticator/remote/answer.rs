@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::{Remote, Scheme};
+use crate::authenticator::TokenError;
 use crate::authenticator::jwt::{numeric_date, value_at};
 use crate::identity::{Identity, TokenClaims};
 use crate::json::parse_object;
@@ -108,7 +109,7 @@ impl Remote {
         if !self.expected.are_met(&members)? || is_inactive {
             return Ok(Verdict::Denied("a member of the answer has not the value that is required"));
         }
-        let invalid = |error: super::super::TokenError| error.to_string();
+        let invalid = |error: TokenError| error.to_string();
         let expires = match &self.expires {
             None => None,
             Some(path) => match value_at(&members, path).map_err(invalid)? {
