@@ -113,9 +113,9 @@ impl StaticSecret {
     }
 }
 
-/// The keys are hashes already.
+/// For keys that are hashes already.
 #[derive(Clone, Copy, Debug, Default)]
-struct PassThrough;
+pub(crate) struct PassThrough;
 
 impl std::hash::BuildHasher for PassThrough {
     type Hasher = Passed;
@@ -125,7 +125,7 @@ impl std::hash::BuildHasher for PassThrough {
     }
 }
 
-struct Passed(u64);
+pub(crate) struct Passed(u64);
 
 impl std::hash::Hasher for Passed {
     fn finish(&self) -> u64 {
