@@ -60,7 +60,7 @@ pub struct Selected<'p> {
 pub fn select<'p>(policy: &'p Policy, request: &'p Request) -> Result<Selected<'p>, RequestError> {
     let facts = Facts::of(policy, request)?;
     let mut allowed = MethodSet::new();
-    for (index, rule) in policy.rules.iter().enumerate() {
+    for (index, rule) in policy.rules.candidates(&facts.host, facts.path.as_deref()) {
         let Some(variables) = facts.match_all_but_method(&rule.when)? else {
             continue;
         };
