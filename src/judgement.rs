@@ -267,7 +267,7 @@ impl<'a> Judge<'a, '_> {
             return Judged::Absent;
         }
         match secrets.authenticate(&found.text, self.at.now) {
-            Ok(identity) => self.unless_revoked(identity, Some(found.place)),
+            Ok(identity) => self.unless_revoked(Identity::clone(identity), Some(found.place)),
             Err(error) => Judged::Bad(error.into(), Some(found.place)),
         }
     }
