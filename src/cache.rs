@@ -7,11 +7,11 @@ use std::cell::Cell;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::authenticator::jwt::Times;
-use crate::authenticator::static_secret::PassThrough;
 use crate::identity::Identity;
 use crate::keys::KeySet;
 use crate::policy::ProviderId;
@@ -20,7 +20,7 @@ use crate::policy::ProviderId;
 #[derive(Debug)]
 pub struct Verified {
     /// Whose it is.
-    pub identity: Rc<Identity>,
+    pub identity: Arc<Identity>,
     /// The `kid` that a token names, for revocation.
     pub kid: Option<String>,
     /// When a token is good.
@@ -83,7 +83,7 @@ pub struct Counts {
 pub struct Cache {
     bounds: Bounds,
     seed: RandomState,
-    known: HashMap<u64, Rc<Entry>, PassThrough>,
+    known: HashMap<u64, Rc<Entry>, BuildHasherDefault<Hashed>>,
     probation: Queue,
     kept: Queue,
     counts: Cell<Counts>,
@@ -124,7 +124,7 @@ impl Cache {
         Self {
             bounds,
             seed: RandomState::new(),
-            known: HashMap::with_hasher(PassThrough),
+            known: HashMap::default(),
             probation: Queue::default(),
             kept: Queue::default(),
             counts: Cell::default(),
@@ -254,6 +254,26 @@ impl Verified {
     /// What is kept of it, in bytes.
     fn size(&self) -> usize {
         self.kid.as_ref().map_or(0, String::len).saturating_add(self.identity.size())
+    }
+}
+
+/// For keys that are hashes already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }
 

@@ -53,7 +53,7 @@ use self::revoked::RevokedForm;
 use self::rules::{Named, RuleForm};
 use self::upstream::UpstreamForm;
 use crate::policy::{
-    Action, KeySources, Kind, Match, Mode, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule,
+    Action, KeySources, Kind, Match, Mode, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule, Rules,
 };
 
 fields! {
@@ -134,7 +134,7 @@ impl ConfigForm {
         let removal = Removal::new(&removed, &places).sparing(mode::spared(&providers, &places, &rules, mode));
         Some(Policy {
             providers,
-            rules,
+            rules: Rules::new(rules),
             removal,
             reject: reject?,
             paths,

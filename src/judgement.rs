@@ -84,7 +84,7 @@ pub struct Proof<'a> {
     /// Whose.
     pub provider: ProviderId,
     /// Who sent it.
-    pub identity: Rc<Identity>,
+    pub identity: Arc<Identity>,
     /// Where it stood; `None` for a certificate of the connection.
     pub place: Option<&'a Place>,
 }
@@ -201,7 +201,7 @@ impl Members {
 /// What became of one provider's credential.
 enum Judged<'a> {
     Absent,
-    Good(Rc<Identity>, Option<&'a Place>),
+    Good(Arc<Identity>, Option<&'a Place>),
     Bad(Refusal, Option<&'a Place>),
     Pending(&'a Place, Needed),
 }
@@ -251,7 +251,7 @@ impl<'a> Judge<'a, '_> {
 
     fn certificate(&self, id: ProviderId, name: &Arc<str>, members: &'a ClientCertificate) -> Judged<'a> {
         let remembered = Remembered { cache: &self.memory.cache, provider: id };
-        let connection = (self.at.peer, self.selected.host.as_slice());
+        let connection = (self.at.peer, &*self.selected.host);
         match members.authenticate(name, self.request, connection, &remembered, self.at.now) {
             Ok(None) => Judged::Absent,
             Ok(Some(identity)) => self.unless_revoked(identity, &[], members.source.place()),
@@ -264,7 +264,7 @@ impl<'a> Judge<'a, '_> {
             return Judged::Absent;
         }
         match secrets.authenticate(&found.text, self.at.now) {
-            Ok(identity) => self.unless_revoked(Rc::new(identity), &[], Some(found.place)),
+            Ok(identity) => self.unless_revoked(Arc::clone(identity), &[], Some(found.place)),
             Err(error) => Judged::Bad(error.into(), Some(found.place)),
         }
     }
@@ -326,7 +326,7 @@ impl<'a> Judge<'a, '_> {
     fn verified(&self, jwt: &Jwt, verified: &Verified, place: &'a Place) -> Judged<'a> {
         // Callers' secrets have ids of their own, which are no kids.
         let key = verified.identity.credential.as_deref().filter(|_| matches!(jwt.keys, Keys::Remote { .. } | Keys::Inline(_)));
-        self.unless_revoked(Rc::clone(&verified.identity), &[verified.kid.as_deref(), key], Some(place))
+        self.unless_revoked(Arc::clone(&verified.identity), &[verified.kid.as_deref(), key], Some(place))
     }
 
     fn remote(&self, id: ProviderId, remote: &Remote, found: &Credential<'a>) -> Judged<'a> {
@@ -339,7 +339,7 @@ impl<'a> Judge<'a, '_> {
         };
         match self.known.answer(id, &question) {
             Ok(answer) => match answer.identity(self.at.now) {
-                Ok(identity) => self.unless_revoked(Rc::clone(identity), &[], Some(found.place)),
+                Ok(identity) => self.unless_revoked(Arc::clone(identity), &[], Some(found.place)),
                 Err(error) => Judged::Bad(error.into(), Some(found.place)),
             },
             Err(key) => Judged::Pending(found.place, Needed::Answer(key, Box::new(question.call()))),
@@ -347,7 +347,7 @@ impl<'a> Judge<'a, '_> {
     }
 
     /// A credential that was verified, unless it is revoked. `kids`: those of its key.
-    fn unless_revoked(&self, identity: Rc<Identity>, kids: &[Option<&str>], place: Option<&'a Place>) -> Judged<'a> {
+    fn unless_revoked(&self, identity: Arc<Identity>, kids: &[Option<&str>], place: Option<&'a Place>) -> Judged<'a> {
         match self.policy.revoked.check(&identity, kids) {
             Ok(()) => Judged::Good(identity, place),
             Err(revocation) => Judged::Bad(revocation.into(), place),

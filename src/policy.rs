@@ -8,6 +8,7 @@ mod path;
 mod removal;
 mod requirement;
 mod revoked;
+mod rules;
 
 pub use condition::{Condition, Operand, Subject, Test};
 pub use host::HostPattern;
@@ -18,6 +19,7 @@ pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal, is_same_name};
 pub use requirement::{Need, Requirement};
 pub use revoked::Revoked;
+pub use rules::Rules;
 
 use std::sync::Arc;
 
@@ -42,7 +44,7 @@ pub struct Policy {
     /// In the order of their names.
     pub providers: Vec<Provider>,
     /// The first that matches decides. Never empty.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
     /// What is removed from every request that goes upstream, whatever the rule.
     pub removal: Removal,
     /// The answers to refused requests.

@@ -7,7 +7,6 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::certificate::{Certificate, ExtensionId, Malformed};
@@ -109,7 +108,7 @@ impl ClientCertificate {
         (peer, host): (&dyn Peer, &[u8]),
         remembered: &Remembered<'_>,
         now: UnixTime,
-    ) -> Result<Option<Rc<Identity>>, CertificateError> {
+    ) -> Result<Option<Arc<Identity>>, CertificateError> {
         let vouched = match self.source.certificate(request, (peer, host), remembered, now) {
             Err(CertificateError::Unverified) if remembered.was_verified(peer, now) => return Err(CertificateError::Resumed),
             other => other?,
@@ -118,7 +117,7 @@ impl ClientCertificate {
             None => None,
             Some(Vouched::Known(identity)) => Some(identity),
             Some(Vouched::New(certificate, name)) => {
-                let identity = Rc::new(self.identify(provider, certificate)?);
+                let identity = Arc::new(self.identify(provider, certificate)?);
                 remembered.add(name, &identity);
                 Some(identity)
             }

@@ -19,7 +19,6 @@ pub(super) use identity::value_at;
 pub use token::Token;
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,7 +199,7 @@ impl Jwt {
     ) -> Result<Verified, TokenError> {
         let times = self.check_after_signature(&token, now)?;
         let kid = token.kid.take();
-        let identity = Rc::new(self.identity(provider, token, signer)?);
+        let identity = Arc::new(self.identity(provider, token, signer)?);
         self.check_conditions(&identity)?;
         Ok(Verified { identity, kid, times, keys: keys.map(|keys| *keys.digest()) })
     }

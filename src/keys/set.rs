@@ -11,6 +11,7 @@ use super::{Alg, AlgSet, PublicKey};
 /// The usable keys of a set. Never empty.
 #[derive(Debug)]
 pub struct KeySet {
+    /// In the order of their `kid`s.
     keys: Vec<Key>,
     /// The `kid`s of keys that can't be used: no fetch would make them known.
     unusable: Vec<String>,
@@ -167,7 +168,7 @@ impl KeySet {
         if set.keys.is_empty() { Err(KeySetError::Unusable(skipped)) } else { Ok((set, skipped)) }
     }
 
-    /// The keys, in the order of the document.
+    /// The keys, in the order of their `kid`s; those of one `kid`, or of none, in the order of the document.
     #[must_use]
     pub fn keys(&self) -> &[Key] {
         &self.keys
@@ -187,7 +188,7 @@ impl KeySet {
                 _ => Err(NoKey::Ambiguous),
             };
         };
-        let mut named = self.keys.iter().filter(|key| key.kid() == Some(kid)).peekable();
+        let mut named = self.named(Some(kid)).peekable();
         if named.peek().is_none() {
             return Err(if self.unusable.iter().any(|other| other == kid) { NoKey::Unsuitable } else { NoKey::Unknown });
         }
@@ -203,16 +204,21 @@ impl KeySet {
 
     fn add(&mut self, key: Key) -> Result<(), &'static str> {
         if key.kid.is_some() {
-            let same_kid = || self.keys.iter().filter(|other| other.kid == key.kid);
-            if same_kid().any(|other| other.same(&key)) {
+            if self.named(key.kid()).any(|other| other.same(&key)) {
                 return Err("stands in the set already");
             }
-            if same_kid().count() >= Self::MAX_SAME_KID {
+            if self.named(key.kid()).count() >= Self::MAX_SAME_KID {
                 return Err("too many keys of one `kid`");
             }
         }
-        self.keys.push(key);
+        let place = self.keys.partition_point(|other| other.kid() <= key.kid());
+        self.keys.insert(place, key);
         Ok(())
+    }
+
+    fn named(&self, kid: Option<&str>) -> impl Iterator<Item = &Key> {
+        let first = self.keys.partition_point(|key| key.kid() < kid);
+        self.keys.iter().skip(first).take_while(move |key| key.kid() == kid)
     }
 }
 

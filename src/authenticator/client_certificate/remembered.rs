@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::authenticator::jwt::Times;
 use crate::cache::{Cache, Form, Key, Verified};
@@ -24,17 +25,17 @@ pub(super) type Name = Option<(Form, Vec<u8>)>;
 
 impl Remembered<'_> {
     /// Whose certificate it is, and that it is within its time.
-    pub(super) fn get(&self, form: Form, bytes: &[u8]) -> Option<Rc<Identity>> {
+    pub(super) fn get(&self, form: Form, bytes: &[u8]) -> Option<Arc<Identity>> {
         let found = self.cache.borrow().get(&Key { provider: self.provider, form, bytes }, None)?;
-        Some(Rc::clone(&found.identity))
+        Some(Arc::clone(&found.identity))
     }
 
-    pub(super) fn add(&self, name: Name, identity: &Rc<Identity>) {
+    pub(super) fn add(&self, name: Name, identity: &Arc<Identity>) {
         let Some((form, bytes)) = name else { return };
         // A digest is the host's word: it names what was read only if it is the digest of that.
         let is_its_name = |certificate: &crate::certificate::Certificate| certificate.fingerprint().as_bytes() == bytes;
         if form == Form::Header || identity.certificate.as_deref().is_some_and(is_its_name) {
-            let verified = Verified { identity: Rc::clone(identity), kid: None, times: Times::default(), keys: None };
+            let verified = Verified { identity: Arc::clone(identity), kid: None, times: Times::default(), keys: None };
             self.cache.borrow_mut().add(&Key { provider: self.provider, form, bytes: &bytes }, &Rc::new(verified));
         }
     }

@@ -1,7 +1,6 @@
 //! Where a client certificate comes from, and who vouches for it.
 
 use std::cmp::Ordering;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::CertificateError;
@@ -117,7 +116,7 @@ impl CertificateSource {
 /// A certificate that somebody vouches for.
 pub(super) enum Vouched {
     /// Whose it is was found out before.
-    Known(Rc<Identity>),
+    Known(Arc<Identity>),
     /// And what it is remembered by.
     New(Certificate, Name),
 }
@@ -172,7 +171,7 @@ impl Trusted {
             // It is remembered because it was such a one.
             Some(Vouched::Known(_)) => Ok(()),
             Some(Vouched::New(own, name)) if wanted.is(&own).map_err(|error| untrusted(error.into()))? => {
-                remembered.add(name, &Rc::new(Identity { certificate: Some(Arc::new(own)), ..Identity::default() }));
+                remembered.add(name, &Arc::new(Identity { certificate: Some(Arc::new(own)), ..Identity::default() }));
                 Ok(())
             }
             Some(Vouched::New(own, _)) => Err(untrusted(CertificateError::Stranger(own.fingerprint()))),

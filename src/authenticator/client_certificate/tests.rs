@@ -90,24 +90,25 @@ fn judge_again(
     connection: (&dyn Peer, &[u8]),
     cache: &RefCell<Cache>,
     now: UnixTime,
-) -> Result<Option<Rc<Identity>>, CertificateError> {
+) -> Result<Option<Arc<Identity>>, CertificateError> {
     provider.authenticate(&"members".into(), request, connection, &Remembered { cache, provider: ProviderId(0) }, now)
 }
 
 /// Judged twice: what is remembered changes nothing.
+#[allow(clippy::panic_in_result_fn, reason = "it is a test's")]
 fn judge_request(
     provider: &ClientCertificate,
     request: &Request,
     connection: (&dyn Peer, &[u8]),
     now: UnixTime,
-) -> Result<Option<Rc<Identity>>, CertificateError> {
+) -> Result<Option<Arc<Identity>>, CertificateError> {
     let cache = cache();
     let [first, again] = [(); 2].map(|()| judge_again(provider, request, connection, &cache, now));
     assert_eq!(format!("{first:?}"), format!("{again:?}"));
     first
 }
 
-fn judge(provider: &ClientCertificate, connection: &Connection) -> Result<Option<Rc<Identity>>, CertificateError> {
+fn judge(provider: &ClientCertificate, connection: &Connection) -> Result<Option<Arc<Identity>>, CertificateError> {
     judge_request(provider, &Request::default(), (connection, HOST), NOW)
 }
 
@@ -346,7 +347,7 @@ fn who_comes_again_is_asked_for_no_certificate_but_for_everything_else() {
     let member = Connection::of(&Sample::default());
     let first = judge(&member).unwrap().unwrap();
     assert_eq!(member.asked.replace(0), 4);
-    assert!(Rc::ptr_eq(&first, &judge(&member).unwrap().unwrap()));
+    assert!(Arc::ptr_eq(&first, &judge(&member).unwrap().unwrap()));
     assert_eq!(member.asked.get(), 3);
     // Nothing that the connection says is remembered.
     let other = |server_name: &[u8]| Connection { server_name: Some(server_name.to_vec()), ..Connection::of(&Sample::default()) };

@@ -36,12 +36,12 @@ fn escaped(sample: &Sample) -> String {
     from_pem(sample.pem().as_bytes()).unwrap().percent_encoded_pem()
 }
 
-fn judge_request(provider: &ClientCertificate, request: &Request, peer: &dyn Peer) -> Result<Option<Rc<Identity>>, CertificateError> {
+fn judge_request(provider: &ClientCertificate, request: &Request, peer: &dyn Peer) -> Result<Option<Arc<Identity>>, CertificateError> {
     super::judge_request(provider, request, (peer, HOST), NOW)
 }
 
 #[track_caller]
-fn assert_reason(judged: Result<Option<Rc<Identity>>, CertificateError>, reason: Reason) -> String {
+fn assert_reason(judged: Result<Option<Arc<Identity>>, CertificateError>, reason: Reason) -> String {
     let error = judged.unwrap_err();
     let text = error.to_string();
     assert_eq!(error.reason(), reason, "{text}");
@@ -282,7 +282,7 @@ fn who_sends_a_proxys_digest_for_a_certificate_is_nobody() {
     let connection = Connection::of(&proxy());
     let judge = |value: &str| judge_again(&provider, &with_header(&[value]), (&connection, HOST), &cache, NOW);
     let member = judge(&escaped(&Sample::default())).unwrap().unwrap();
-    assert!(Rc::ptr_eq(&member, &judge(&escaped(&Sample::default())).unwrap().unwrap()));
+    assert!(Arc::ptr_eq(&member, &judge(&escaped(&Sample::default())).unwrap().unwrap()));
     // Both are remembered now, each as what it was.
     for digest in [proxy(), Sample::default()].map(|sample| from_pem(sample.pem().as_bytes()).unwrap().fingerprint()) {
         assert_eq!(judge(&digest).unwrap_err().reason(), Reason::CertificateMalformed);
