@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint run fetches geth alloy clean
+.PHONY: help tools build modules reproducible test lint run instructions fetches geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -52,6 +52,9 @@ run: build ## run a configuration under envoy/ with stand-ins, and show what pas
 	@.ci/install-envoy
 	cargo build --locked -p portcullis-harness --bin stage
 	ONCE=$(ONCE) SYSTEM=$(SYSTEM) cargo run --locked --quiet -p portcullis-harness --bin stage
+
+instructions: ## count the instructions of each path with valgrind's callgrind; NAME=...: of those that have this in their name
+	cargo bench --locked --bench instructions -- $(if $(NAME),'$(NAME)')
 
 fetches: tools build ## count the fetches of key sets with one, two and four workers, for six minutes
 	cargo test --locked --bench shared_keys
