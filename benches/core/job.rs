@@ -17,7 +17,7 @@ use portcullis::signature::{Module, Verify};
 use portcullis::time::UnixTime;
 use portcullis_harness::{Algorithm, Key, jwks};
 
-use crate::scenario::{FRESH, NOW, Scenario, named, scenarios};
+use crate::scenario::{self, FRESH, NOW, Scenario, named, scenarios};
 
 /// Something to measure.
 pub(crate) struct Job {
@@ -105,7 +105,7 @@ impl Stage {
         let requests = (0..if scenario.is_fresh { FRESH } else { 1 })
             .map(|number| {
                 let peer: Box<dyn Peer> = match &scenario.certificate {
-                    Some(certificate) => Box::new(Member(certificate(number).into_bytes())),
+                    Some(certificate) => Box::new(Member(certificate(number))),
                     None => Box::new(Plaintext),
                 };
                 (Request { headers: (scenario.fields)(number).into_iter().collect() }, peer)
@@ -180,15 +180,19 @@ impl Verify for Stand {
 }
 
 /// A connection with a client certificate that Envoy verified.
-struct Member(Vec<u8>);
+struct Member(scenario::Shown);
 
 impl Peer for Member {
     fn valid(&self) -> Option<bool> {
         Some(true)
     }
 
+    fn digest(&self) -> Option<Vec<u8>> {
+        Some(self.0.digest.clone().into_bytes())
+    }
+
     fn certificate(&self) -> Shown {
-        Shown::Pem(self.0.clone())
+        Shown::Pem(self.0.pem.clone().into_bytes())
     }
 
     fn server_name(&self) -> Option<Vec<u8>> {

@@ -26,17 +26,26 @@ pub(crate) struct Scenario {
     pub(crate) fields: Box<dyn Fn(usize) -> Fields + Send>,
     /// Each number has a credential that never came before.
     pub(crate) is_fresh: bool,
-    /// The client certificate of the connection of a number, in PEM.
-    pub(crate) certificate: Option<Box<dyn Fn(usize) -> String + Send>>,
+    /// The client certificate of the connection of a number.
+    pub(crate) certificate: Option<Box<dyn Fn(usize) -> Shown + Send>>,
     /// The reason for which the request is refused; `None`: it passes.
     pub(crate) refused: Option<&'static str>,
+}
+
+/// A client certificate, as Envoy shows it.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    /// PEM.
+    pub(crate) pem: String,
+    /// SHA-256 of its DER, in hex.
+    pub(crate) digest: String,
 }
 
 /// How many credentials there are where each comes once.
 pub(crate) const FRESH: usize = 64;
 
 /// Credentials by the number of their request, each made once, when it is needed.
-fn remembered(is_fresh: bool, make: impl Fn(usize) -> String) -> impl Fn(usize) -> String {
+fn remembered<T: Clone>(is_fresh: bool, make: impl Fn(usize) -> T) -> impl Fn(usize) -> T {
     let known = RefCell::new(BTreeMap::new());
     move |number| {
         let number = if is_fresh { number % FRESH } else { 0 };
@@ -265,7 +274,8 @@ fn certificate(name: &str, is_fresh: bool) -> Scenario {
         // Its times are counted from the clock of here and now.
         let since = i64::try_from(NOW).expect("a time") - now(0);
         let leaf = Leaf::new().common_name(&format!("member-{number}")).organization("Example").organizational_unit("reader");
-        authority.issue(leaf.valid(since - 3600, since + 3600)).pem()
+        let certificate = authority.issue(leaf.valid(since - 3600, since + 3600));
+        Shown { pem: certificate.pem(), digest: certificate.fingerprint() }
     });
     Scenario { is_fresh, certificate: Some(Box::new(certificate)), ..passing(name, configuration, fields) }
 }

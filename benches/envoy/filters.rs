@@ -1,0 +1,48 @@
+//! What Envoy has of its own, configured to do the same.
+
+use crate::tokens::{AUDIENCE, ISSUER};
+use portcullis_harness::{Key, jwks};
+use serde_json::{Value, json};
+
+/// As many tokens as this filter remembers.
+const CACHE: u32 = 10_000;
+
+/// Tokens of these keys; HMAC keys, too.
+pub(crate) fn jwt_authn(keys: &[Key], has_cache: bool) -> Value {
+    let mut provider = json!({
+        "issuer": ISSUER, "audiences": [AUDIENCE],
+        "local_jwks": {"inline_string": jwks(keys).to_string()}
+    });
+    if has_cache {
+        provider["jwt_cache_config"] = json!({"jwt_cache_size": CACHE});
+    }
+    filter(
+        "jwt_authn",
+        "jwt_authn.v3.JwtAuthentication",
+        json!({
+            "providers": {"users": provider},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "users"}}]
+        }),
+    )
+}
+
+/// Secrets in the clear.
+pub(crate) fn api_key_auth(secrets: impl IntoIterator<Item = String>) -> Value {
+    let credentials: Vec<Value> =
+        secrets.into_iter().enumerate().map(|(index, key)| json!({"key": key, "client": format!("caller-{index:06}")})).collect();
+    filter(
+        "api_key_auth",
+        "api_key_auth.v3.ApiKeyAuth",
+        json!({
+            "credentials": credentials,
+            "key_sources": [{"header": "Authorization"}],
+            // As this filter does.
+            "forwarding": {"header": "x-auth-subject", "hide_credentials": true}
+        }),
+    )
+}
+
+fn filter(name: &str, kind: &str, mut config: Value) -> Value {
+    config["@type"] = json!(format!("type.googleapis.com/envoy.extensions.filters.http.{kind}"));
+    json!({"name": name, "typed_config": config})
+}
