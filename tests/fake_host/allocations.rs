@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::backtrace::Backtrace;
 use std::cell::Cell;
 
 /// The allocator of this binary: the system's, with a count for each thread.
@@ -22,13 +23,28 @@ pub(crate) struct Allocations {
 thread_local! {
     static TAKEN: Cell<Allocations> = const { Cell::new(Allocations { count: 0, bytes: 0 }) };
     static IS_COUNTED: Cell<bool> = const { Cell::new(false) };
+    static ARE_SHOWN: Cell<bool> = const { Cell::new(false) };
 }
 
 fn count(bytes: usize) {
     if IS_COUNTED.get() {
         let Allocations { count, bytes: sum } = TAKEN.get();
         TAKEN.set(Allocations { count: count + 1, bytes: sum + bytes });
+        if ARE_SHOWN.get() {
+            uncounted(|| println!("{bytes:>6} bytes{}", callers()));
+        }
     }
+}
+
+/// The innermost calls in this project's own code.
+fn callers() -> String {
+    let trace = Backtrace::force_capture().to_string();
+    let frames = trace.lines().zip(trace.lines().skip(1));
+    let ours = frames.filter_map(|(function, place)| Some((function, place.trim().strip_prefix("at ./src/")?)));
+    ours.take(4).fold(String::new(), |callers, (function, place)| {
+        let name = function.rsplit("::").next().unwrap_or_default();
+        format!("{callers} < {name} ({place})")
+    })
 }
 
 // SAFETY: the system's allocator does it all.
@@ -71,6 +87,14 @@ fn switched<T>(is_counted: bool, run: impl FnOnce() -> T) -> T {
     let before = IS_COUNTED.replace(is_counted);
     let result = run();
     IS_COUNTED.set(before);
+    result
+}
+
+/// Runs something, and prints where it allocates.
+pub(crate) fn shown<T>(run: impl FnOnce() -> T) -> T {
+    ARE_SHOWN.set(true);
+    let result = run();
+    ARE_SHOWN.set(false);
     result
 }
 
