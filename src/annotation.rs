@@ -102,6 +102,9 @@ fn cut_cookies(removal: &Removal, headers: &Headers, kept: &[&Place]) -> Option<
         Place::Cookie { name, .. } => Some(&**name),
         Place::Header { .. } | Place::Query(_) => None,
     });
+    if removal.cookies().is_empty() {
+        return None;
+    }
     let all_others = removal.covers(COOKIE.as_bytes());
     if all_others && kept.is_none() {
         return None;

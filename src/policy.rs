@@ -8,6 +8,7 @@ mod path;
 mod removal;
 mod requirement;
 mod revoked;
+mod rules;
 
 pub use condition::{Condition, Operand, Subject, Test};
 pub use host::HostPattern;
@@ -18,10 +19,12 @@ pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal, is_same_name};
 pub use requirement::{Need, Requirement};
 pub use revoked::Revoked;
+pub use rules::Rules;
 
 use std::sync::Arc;
 
 use crate::authenticator::{ClientCertificate, Jwt, Remote, StaticSecret};
+use crate::cache::Bounds;
 use crate::constant::Constant;
 use crate::credential::Place;
 use crate::identity::ClaimPath;
@@ -41,7 +44,7 @@ pub struct Policy {
     /// In the order of their names.
     pub providers: Vec<Provider>,
     /// The first that matches decides. Never empty.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
     /// What is removed from every request that goes upstream, whatever the rule.
     pub removal: Removal,
     /// The answers to refused requests.
@@ -50,6 +53,8 @@ pub struct Policy {
     pub paths: Paths,
     /// Bounds.
     pub limits: Limits,
+    /// Tokens and certificates that were verified and are remembered.
+    pub cache: Bounds,
     /// What is no longer good.
     pub revoked: Revoked,
     /// What becomes of requests that are refused before a rule is found: see [`Self::observes_unmatched`].

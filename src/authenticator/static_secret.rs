@@ -1,6 +1,5 @@
 //! Static secrets, of which only the SHA-256 is known.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
@@ -37,14 +36,22 @@ pub struct Caller {
     pub roles: Option<Vec<String>>,
 }
 
-/// The secrets of a provider. A look-up does the same work whatever their number.
+/// The secrets of a provider. How long a look-up takes tells nothing of their digests.
 #[derive(Debug)]
 pub struct StaticSecret {
-    provider: Arc<str>,
-    secrets: Vec<Secret>,
-    /// From a digest's hash, under a seed that nobody knows, to the secrets with that hash: nearly always one.
-    index: HashMap<u64, Vec<usize>, PassThrough>,
+    /// In the order of their digests' hashes, under a seed that nobody knows.
+    secrets: Vec<Known>,
     seed: RandomState,
+}
+
+/// A secret, and who has it.
+#[derive(Debug)]
+struct Known {
+    hash: u64,
+    sha256: [u8; 32],
+    identity: Arc<Identity>,
+    not_before: Option<UnixTime>,
+    not_after: Option<UnixTime>,
 }
 
 /// Why a secret was refused.
@@ -81,65 +88,36 @@ impl StaticSecret {
     #[must_use]
     pub fn new(provider: Arc<str>, secrets: Vec<Secret>) -> Self {
         let seed = RandomState::new();
-        let mut index: HashMap<u64, Vec<usize>, PassThrough> = HashMap::with_capacity_and_hasher(secrets.len(), PassThrough);
-        for (position, secret) in secrets.iter().enumerate() {
-            index.entry(seed.hash_one(secret.sha256)).or_default().push(position);
-        }
-        Self { provider, secrets, index, seed }
+        let known = |Secret { sha256, caller, id, not_before, not_after }| {
+            let identity = Identity {
+                provider: Arc::clone(&provider),
+                subject: Some(caller.id.clone()),
+                roles: caller.roles.clone(),
+                credential: id,
+                ..Identity::default()
+            };
+            Known { hash: seed.hash_one(sha256), sha256, identity: Arc::new(identity), not_before, not_after }
+        };
+        let mut secrets: Vec<Known> = secrets.into_iter().map(known).collect();
+        secrets.sort_unstable_by_key(|secret| secret.hash);
+        Self { secrets, seed }
     }
 
     /// Who sent this secret.
     ///
     /// # Errors
     /// [`SecretError::Unknown`], or [`SecretError::Expired`] outside of the secret's time.
-    pub fn authenticate(&self, sent: &[u8], now: UnixTime) -> Result<Identity, SecretError> {
+    pub fn authenticate(&self, sent: &[u8], now: UnixTime) -> Result<&Arc<Identity>, SecretError> {
         let digest: [u8; 32] = Sha256::digest(sent).into();
-        let candidates = self.index.get(&self.seed.hash_one(digest)).map(Vec::as_slice).unwrap_or_default();
-        let secret = candidates
-            .iter()
-            .filter_map(|position| self.secrets.get(*position))
-            .find(|secret| secret.sha256.ct_eq(&digest).into())
-            .ok_or(SecretError::Unknown)?;
+        let hash = self.seed.hash_one(digest);
+        let first = self.secrets.partition_point(|secret| secret.hash < hash);
+        // Nearly always one, or none.
+        let mut candidates = self.secrets.iter().skip(first).take_while(|secret| secret.hash == hash);
+        let secret = candidates.find(|secret| secret.sha256.ct_eq(&digest).into()).ok_or(SecretError::Unknown)?;
         if secret.not_before.is_some_and(|t| now < t) || secret.not_after.is_some_and(|t| now >= t) {
-            return Err(SecretError::Expired(secret.id.clone()));
+            return Err(SecretError::Expired(secret.identity.credential.clone()));
         }
-        Ok(Identity {
-            provider: Arc::clone(&self.provider),
-            subject: Some(secret.caller.id.clone()),
-            roles: secret.caller.roles.clone(),
-            credential: secret.id.clone(),
-            ..Identity::default()
-        })
-    }
-}
-
-/// The keys are hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-struct PassThrough;
-
-impl std::hash::BuildHasher for PassThrough {
-    type Hasher = Passed;
-
-    fn build_hasher(&self) -> Passed {
-        Passed(0)
-    }
-}
-
-struct Passed(u64);
-
-impl std::hash::Hasher for Passed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+        Ok(&secret.identity)
     }
 }
 

@@ -39,19 +39,18 @@ pub fn without_cookies(headers: &Headers, names: &[Arc<str>], keep: Option<&str>
         let is_kept = keep.is_some_and(|kept| name_and_value(piece).0 == kept.as_bytes());
         !is_kept && (alone || names.iter().any(|own| could_hold(piece, own)))
     };
-    let mut count: usize = 0;
-    let mut kept_count: usize = 0;
+    if !headers.all(HEADER).flat_map(pieces).any(|piece| goes(&piece)) {
+        return None;
+    }
     let mut lines: Vec<Vec<u8>> = Vec::new();
     for value in headers.all(HEADER) {
-        count = count.saturating_add(pieces(value).count());
         let kept: Vec<&[u8]> = pieces(value).filter(|piece| !goes(piece)).collect();
-        kept_count = kept_count.saturating_add(kept.len());
         let line = kept.join(&b';');
         if !line.iter().all(|b| *b == b';' || is_blank(*b)) {
             lines.push(line.trim_ascii_start().to_vec());
         }
     }
-    (kept_count != count).then(|| lines.join(&b"; "[..]))
+    Some(lines.join(&b"; "[..]))
 }
 
 /// Whether a page of another site could do harm with it although it never sees the answer, or would see it: an upgraded connection is not kept from its page.

@@ -31,19 +31,18 @@ pub fn without_parameters(target: &[u8], names: &[Arc<str>], keep: Option<&str>)
         let name = name_and_value(part).0;
         names.iter().any(|own| could_mean(name, own)) && !(at == 0 && keep.is_some_and(|kept| means(name, kept)))
     };
-    let mut is_changed = false;
+    let end = |parameter| parts(parameter).find(|(at, part)| goes(*at, part)).map(|(at, _)| at);
+    let parameters = || query.split(|b| *b == b'&');
+    if !parameters().any(|parameter| end(parameter).is_some()) {
+        return None;
+    }
     let mut kept: Vec<&[u8]> = Vec::new();
-    for parameter in query.split(|b| *b == b'&') {
-        let end = parts(parameter).find(|(at, part)| goes(*at, part)).map(|(at, _)| at);
-        is_changed |= end.is_some();
-        match end {
+    for parameter in parameters() {
+        match end(parameter) {
             None => kept.push(parameter),
             Some(0) => {}
             Some(at) => kept.push(parameter.get(..at.saturating_sub(1)).unwrap_or_default()),
         }
-    }
-    if !is_changed {
-        return None;
     }
     let separator: &[u8] = if kept.is_empty() { b"" } else { b"?" };
     Some([path, separator, &kept.join(&b'&')].concat())

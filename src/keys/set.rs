@@ -11,9 +11,11 @@ use super::{Alg, AlgSet, PublicKey};
 /// The usable keys of a set. Never empty.
 #[derive(Debug)]
 pub struct KeySet {
+    /// In the order of their `kid`s.
     keys: Vec<Key>,
     /// The `kid`s of keys that can't be used: no fetch would make them known.
     unusable: Vec<String>,
+    digest: [u8; Self::DIGEST],
 }
 
 /// A key of a set.
@@ -126,6 +128,9 @@ impl Key {
 }
 
 impl KeySet {
+    /// The length of [`Self::digest`], in bytes.
+    pub const DIGEST: usize = 32;
+
     /// The most keys of a set.
     pub const MAX_KEYS: usize = 100;
 
@@ -150,7 +155,7 @@ impl KeySet {
         if entries.len() > Self::MAX_KEYS {
             return Err(KeySetError::TooMany(entries.len()));
         }
-        let mut set = Self { keys: Vec::with_capacity(entries.len()), unusable: Vec::new() };
+        let mut set = Self { keys: Vec::with_capacity(entries.len()), unusable: Vec::new(), digest: [0; Self::DIGEST] };
         let mut skipped = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             if let Err(why) = Key::read(entry, algorithms).and_then(|key| set.add(key)) {
@@ -159,10 +164,11 @@ impl KeySet {
                 skipped.push(Skipped { index, kid, why });
             }
         }
+        set.digest = digest(&set.keys);
         if set.keys.is_empty() { Err(KeySetError::Unusable(skipped)) } else { Ok((set, skipped)) }
     }
 
-    /// The keys, in the order of the document.
+    /// The keys, in the order of their `kid`s; those of one `kid`, or of none, in the order of the document.
     #[must_use]
     pub fn keys(&self) -> &[Key] {
         &self.keys
@@ -182,7 +188,7 @@ impl KeySet {
                 _ => Err(NoKey::Ambiguous),
             };
         };
-        let mut named = self.keys.iter().filter(|key| key.kid() == Some(kid)).peekable();
+        let mut named = self.named(Some(kid)).peekable();
         if named.peek().is_none() {
             return Err(if self.unusable.iter().any(|other| other == kid) { NoKey::Unsuitable } else { NoKey::Unknown });
         }
@@ -192,36 +198,27 @@ impl KeySet {
 
     /// Names the set by all that decides over a token: sets of the same digest verify the same tokens.
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        let mut field = |bytes: Option<&[u8]>| {
-            let length = bytes.map_or(u64::MAX, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-            hash.update(length.to_be_bytes());
-            hash.update(bytes.unwrap_or_default());
-        };
-        for key in &self.keys {
-            field(key.kid().map(str::as_bytes));
-            field(key.issuer().map(str::as_bytes));
-            field(Some(key.public.thumbprint()));
-            for alg in key.public.algorithms() {
-                field(Some(alg.name().as_bytes()));
-            }
-        }
-        hash.finalize().into()
+    pub const fn digest(&self) -> &[u8; Self::DIGEST] {
+        &self.digest
     }
 
     fn add(&mut self, key: Key) -> Result<(), &'static str> {
         if key.kid.is_some() {
-            let same_kid = || self.keys.iter().filter(|other| other.kid == key.kid);
-            if same_kid().any(|other| other.same(&key)) {
+            if self.named(key.kid()).any(|other| other.same(&key)) {
                 return Err("stands in the set already");
             }
-            if same_kid().count() >= Self::MAX_SAME_KID {
+            if self.named(key.kid()).count() >= Self::MAX_SAME_KID {
                 return Err("too many keys of one `kid`");
             }
         }
-        self.keys.push(key);
+        let place = self.keys.partition_point(|other| other.kid() <= key.kid());
+        self.keys.insert(place, key);
         Ok(())
+    }
+
+    fn named(&self, kid: Option<&str>) -> impl Iterator<Item = &Key> {
+        let first = self.keys.partition_point(|key| key.kid() < kid);
+        self.keys.iter().skip(first).take_while(move |key| key.kid() == kid)
     }
 }
 
@@ -232,6 +229,24 @@ impl Key {
         let issuer = text(jwk, "issuer", "`issuer` is not a string")?.map(str::to_owned);
         Ok(Self { kid, issuer, public: PublicKey::from_jwk(jwk, algorithms)? })
     }
+}
+
+fn digest(keys: &[Key]) -> [u8; KeySet::DIGEST] {
+    let mut hash = Sha256::new();
+    let mut field = |bytes: Option<&[u8]>| {
+        let length = bytes.map_or(u64::MAX, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        hash.update(length.to_be_bytes());
+        hash.update(bytes.unwrap_or_default());
+    };
+    for key in keys {
+        field(key.kid().map(str::as_bytes));
+        field(key.issuer().map(str::as_bytes));
+        field(Some(key.public.thumbprint()));
+        for alg in key.public.algorithms() {
+            field(Some(alg.name().as_bytes()));
+        }
+    }
+    hash.finalize().into()
 }
 
 #[cfg(test)]

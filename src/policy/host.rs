@@ -1,5 +1,7 @@
 //! Hosts: lower case, without port and trailing dot.
 
+use std::borrow::Cow;
+
 use crate::refusal::RequestError;
 use crate::request::Request;
 
@@ -7,7 +9,7 @@ use crate::request::Request;
 ///
 /// # Errors
 /// [`RequestError::Host`] when there is none, there are several, or it is no host.
-pub(super) fn normalise(request: &Request) -> Result<Vec<u8>, RequestError> {
+pub(super) fn normalise(request: &Request) -> Result<Cow<'_, [u8]>, RequestError> {
     let Ok(authority) = request.headers.only(":authority") else {
         return Err(RequestError::Host("several hosts"));
     };
@@ -18,7 +20,11 @@ pub(super) fn normalise(request: &Request) -> Result<Vec<u8>, RequestError> {
     let authority = authority.filter(|a| !a.is_empty()).ok_or(RequestError::Host("no host"))?;
     let host = without_port(authority).ok_or(RequestError::Host("not a host"))?;
     let host = host.strip_suffix(b".").unwrap_or(host);
-    if is_host(host) { Ok(host.to_ascii_lowercase()) } else { Err(RequestError::Host("not a host")) }
+    if !is_host(host) {
+        return Err(RequestError::Host("not a host"));
+    }
+    let is_lower = !host.iter().any(u8::is_ascii_uppercase);
+    Ok(if is_lower { Cow::Borrowed(host) } else { Cow::Owned(host.to_ascii_lowercase()) })
 }
 
 fn without_port(authority: &[u8]) -> Option<&[u8]> {
@@ -80,7 +86,7 @@ mod tests {
 
     fn host(fields: &[(&str, &str)]) -> Option<String> {
         let request = Request { headers: fields.iter().copied().collect() };
-        normalise(&request).ok().map(|h| String::from_utf8(h).unwrap())
+        normalise(&request).ok().map(|h| String::from_utf8(h.into_owned()).unwrap())
     }
 
     #[test]

@@ -50,17 +50,17 @@ pub struct Selected<'p> {
     /// The variables of its path template.
     pub variables: Variables,
     /// The request's host, normalised.
-    pub host: Vec<u8>,
+    pub host: Cow<'p, [u8]>,
 }
 
 /// Finds the rule: the first that matches. A path that an earlier rule names for other methods is theirs alone.
 ///
 /// # Errors
 /// Everything that makes a request unreadable, and [`RequestError::Method`], [`RequestError::Upgrade`] or [`RequestError::NoRule`] when no rule is for it.
-pub fn select<'p>(policy: &'p Policy, request: &Request) -> Result<Selected<'p>, RequestError> {
+pub fn select<'p>(policy: &'p Policy, request: &'p Request) -> Result<Selected<'p>, RequestError> {
     let facts = Facts::of(policy, request)?;
     let mut allowed = MethodSet::new();
-    for (index, rule) in policy.rules.iter().enumerate() {
+    for (index, rule) in policy.rules.candidates(&facts.host, facts.path.as_deref()) {
         let Some(variables) = facts.match_all_but_method(&rule.when)? else {
             continue;
         };
@@ -107,7 +107,7 @@ struct Facts<'r> {
     method: &'r [u8],
     /// `None` where no rule names a path, and for CONNECT.
     path: Option<Cow<'r, [u8]>>,
-    host: Vec<u8>,
+    host: Cow<'r, [u8]>,
     /// Protocols other than websocket, in lower case.
     upgrades: Vec<Vec<u8>>,
 }

@@ -18,16 +18,16 @@ pub(super) fn normalise<'a>(target: &'a [u8], allowed: &Paths) -> Result<Cow<'a,
         return Err(RequestError::Path("it does not begin with a slash"));
     }
     let path = decode(path)?;
-    if path.contains(&b';') && !allowed.parameters {
+    if !allowed.parameters && path.contains(&b';') {
         return Err(RequestError::Path("path parameters"));
     }
-    if contains(&path, b"%2F") && !allowed.encoded_slash {
+    if !allowed.encoded_slash && path.contains(&b'%') && contains(&path, b"%2F") {
         return Err(RequestError::Path("an encoded slash"));
     }
-    if contains(&path, b"//") && !allowed.empty_segments {
+    if !allowed.empty_segments && contains(&path, b"//") {
         return Err(RequestError::Path("an empty segment"));
     }
-    if has_dot_segment(&path) {
+    if path.contains(&b'.') && has_dot_segment(&path) {
         return Err(RequestError::Path("a dot segment"));
     }
     Ok(path)
@@ -63,16 +63,13 @@ fn decode(path: &[u8]) -> Result<Cow<'_, [u8]>, RequestError> {
 }
 
 fn check_raw(bytes: &[u8]) -> Result<(), RequestError> {
-    for byte in bytes {
-        match byte {
-            0..=0x20 | 0x7f => return Err(RequestError::Path("a control character or a blank")),
-            b'\\' => return Err(RequestError::Path("a backslash")),
-            b'#' => return Err(RequestError::Path("a fragment")),
-            0x80.. => return Err(RequestError::Path("bytes beyond ASCII")),
-            _ => {}
-        }
+    match bytes.iter().find(|byte| !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'#')) {
+        None => Ok(()),
+        Some(b'\\') => Err(RequestError::Path("a backslash")),
+        Some(b'#') => Err(RequestError::Path("a fragment")),
+        Some(0x80..) => Err(RequestError::Path("bytes beyond ASCII")),
+        Some(_) => Err(RequestError::Path("a control character or a blank")),
     }
-    Ok(())
 }
 
 /// The byte that two hex digits at the beginning stand for, and what follows them.

@@ -1,6 +1,6 @@
 //! What no client may send to the upstream.
 
-use std::collections::HashSet;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::credential::Place;
@@ -38,7 +38,9 @@ const fn is_token(byte: u8) -> bool {
 /// Everything that is removed from requests, compiled.
 #[derive(Debug, Default)]
 pub struct Removal {
-    exact: HashSet<Vec<u8>>,
+    /// Folded, in the order of [`compare`].
+    exact: Vec<Vec<u8>>,
+    /// Folded.
     prefixes: Vec<Vec<u8>>,
     queries: Vec<Arc<str>>,
     spared: Vec<Vec<u8>>,
@@ -55,19 +57,25 @@ impl Removal {
         let mut removal = Self::default();
         for pattern in names {
             match pattern {
-                NamePattern::Exact(name) => drop(removal.exact.insert(fold(name.as_bytes()))),
+                NamePattern::Exact(name) => removal.add(name),
                 NamePattern::Prefix(name) => removal.prefixes.push(fold(name.as_bytes())),
             }
         }
         for place in places {
             match place {
-                Place::Header { name, .. } => drop(removal.exact.insert(fold(name.as_bytes()))),
+                Place::Header { name, .. } => removal.add(name),
                 Place::Query(name) if !removal.queries.contains(name) => removal.queries.push(Arc::clone(name)),
                 Place::Cookie { name, .. } if !removal.cookies.contains(name) => removal.cookies.push(Arc::clone(name)),
                 Place::Query(_) | Place::Cookie { .. } => {}
             }
         }
         removal
+    }
+
+    fn add(&mut self, name: &str) {
+        if let Err(place) = self.exact.binary_search_by(|own| compare(own, name.as_bytes())) {
+            self.exact.insert(place, fold(name.as_bytes()));
+        }
     }
 
     /// While these are only observed, the headers of these names stay.
@@ -80,17 +88,15 @@ impl Removal {
     /// Whether a header of this name stays while its request is only observed.
     #[must_use]
     pub fn spares(&self, name: &[u8]) -> bool {
-        self.spared.contains(&fold(name))
+        self.spared.iter().any(|spared| compare(spared, name).is_eq())
     }
 
     /// Whether a header (or trailer) of this name is removed, in whatever spelling CGI would read as the same.
     #[must_use]
     pub fn covers(&self, name: &[u8]) -> bool {
-        if name.first() == Some(&b':') || FRAMING.contains(&name) {
-            return false;
-        }
-        let folded = fold(name);
-        self.exact.contains(&folded) || self.prefixes.iter().any(|prefix| folded.starts_with(prefix))
+        let begins_with = |prefix: &Vec<u8>| name.get(..prefix.len()).is_some_and(|start| compare(prefix, start).is_eq());
+        let is_covered = self.exact.binary_search_by(|own| compare(own, name)).is_ok() || self.prefixes.iter().any(begins_with);
+        is_covered && name.first() != Some(&b':') && !FRAMING.contains(&name)
     }
 
     /// The query parameters that are removed.
@@ -109,17 +115,48 @@ impl Removal {
 /// Whether these are spellings of one name.
 #[must_use]
 pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
-    fold(one) == fold(other)
+    compare(&fold(one), other).is_eq()
 }
 
-/// The name as CGI and WSGI read it: letters and digits count, everything else is one and the same (RFC 3875, section 4.1.18).
+/// Folded names by length, then by their bytes, against one that isn't folded yet: every header of every request comes here, and most differ in length.
+fn compare(folded: &[u8], name: &[u8]) -> Ordering {
+    folded.len().cmp(&name.len()).then_with(|| folded.iter().copied().cmp(name.iter().copied().map(folded_byte)))
+}
+
 fn fold(name: &[u8]) -> Vec<u8> {
-    name.iter().map(|b| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'_' }).collect()
+    name.iter().copied().map(folded_byte).collect()
+}
+
+/// As CGI and WSGI read names: letters and digits count, everything else is one and the same (RFC 3875, section 4.1.18).
+const fn folded_byte(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn it_covers_what_reads_as_one_of_the_names(patterns in vec("[ab_.-]{1,3}[*]?", 0..8), names in vec("[:ABab_.-]{0,4}|te|trailer", 32)) {
+            let reads = |name: &str| -> String { name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect() };
+            let parsed: Vec<NamePattern> = patterns.iter().map(|pattern| NamePattern::parse(pattern).unwrap()).chain([NamePattern::Exact("te".into())]).collect();
+            let removal = Removal::new(&parsed, &[]);
+            for name in &names {
+                let wanted = patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+                    Some(start) => reads(name).starts_with(&reads(start)),
+                    None => reads(name) == reads(pattern),
+                });
+                let is_our_own = name.starts_with(':') || matches!(name.as_str(), "te" | "trailer");
+                prop_assert_eq!(removal.covers(name.as_bytes()), wanted && !is_our_own, "{}", name);
+            }
+        }
+    }
 
     #[test]
     fn covers_every_spelling() {
