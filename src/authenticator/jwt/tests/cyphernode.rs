@@ -194,7 +194,10 @@ fn a_mac_in_another_spelling_or_by_another_key_is_none() {
 #[test]
 fn parts_are_in_the_one_base64_of_the_format() {
     for id in ["01", "001", "0001", "00001"] {
-        let caller = HashMap::from([(id.to_owned(), Caller { roles: vec![], secrets: vec![(None, HmacKey::new(KEY.as_bytes(), AlgSet::from(Alg::ALL)))] })]);
+        let caller = HashMap::from([(
+            id.to_owned(),
+            Caller { roles: vec![], secrets: vec![(None, HmacKey::new(KEY.as_bytes(), AlgSet::from(Alg::ALL)))] },
+        )]);
         let mut jwt = gatekeeper(&[Cyphernode2018]);
         jwt.keys = Keys::Callers(Callers::new(CallerBy::Claim(path(&["id"])), caller, AlgSet::from(Alg::ALL)));
         let token = of_2018(KEY.as_bytes(), &format!("{HEADER}\n"), &format!("{}\n", payload(id, NOW + 10)));
