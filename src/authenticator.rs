@@ -6,8 +6,8 @@ pub mod remote;
 pub mod static_secret;
 
 pub use client_certificate::{
-    Accept, CertificateError, CertificateSource, ClientCertificate, Handshake, Handshakes, MemberAttribute, MemberIdentity, MemberRoles,
-    MemberSubject, ProxyCertificate, ServerName, Trusted, VerifiedBy,
+    Accept, CertificateError, CertificateSource, ClientCertificate, Handshake, MemberAttribute, MemberIdentity, MemberRoles, MemberSubject,
+    ProxyCertificate, Remembered, ServerName, Trusted, VerifiedBy,
 };
 pub use jwt::{Jwt, TokenError};
 pub use remote::{Remote, RemoteError};

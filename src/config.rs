@@ -42,8 +42,8 @@ use serde_json::Value;
 
 use self::declare::fields;
 use self::fault::Path;
-use self::forms::{Each, Later, Table};
-use self::mode::{LimitsForm, ModeForm, PathsForm};
+use self::forms::{Each, Table};
+use self::mode::{CacheForm, LimitsForm, ModeForm, PathsForm};
 use self::profile::Profile;
 use self::provider::ProviderForm;
 use self::reader::{Form, Node, Reader};
@@ -70,8 +70,8 @@ fields! {
         reject: RejectForm = "{}",
         /// What may stand in paths although upstreams read it in different ways.
         paths: PathsForm = "{}",
-        /// Verified tokens that are remembered.
-        cache: Later,
+        /// Tokens and certificates that were verified and are remembered.
+        cache: CacheForm = "{}",
         /// Bounds.
         limits: LimitsForm = "{}",
         /// What is no longer good.
@@ -120,6 +120,7 @@ impl ConfigForm {
         let (rules, named) = self.rules(known, paths, mode, cx);
         let reject = self.reject.get().and_then(|form| form.compile(&Path::ROOT.name("reject"), cx));
         let limits = self.limits.get().and_then(|form| form.compile(&Path::ROOT.name("limits"), cx));
+        let cache = self.cache.get().and_then(|form| form.compile(&Path::ROOT.name("cache"), cx));
         let revoked = self.revoked.get().map(|form| form.compile(known, &Path::ROOT.name("revoked"), cx));
 
         if named.paths || named.methods {
@@ -139,6 +140,7 @@ impl ConfigForm {
             reject: reject?,
             paths,
             limits: limits?,
+            cache: cache?,
             revoked: revoked?,
             mode,
             key_sets,

@@ -28,7 +28,7 @@ pub enum Decision {
 #[derive(Debug)]
 pub struct Pass {
     pub(crate) edits: Edits,
-    pub(crate) identity: Option<Box<Identity>>,
+    pub(crate) identity: Option<Arc<Identity>>,
 }
 
 impl Pass {

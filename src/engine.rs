@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::annotation::{self, Proven};
 use crate::authenticator::jwt::Keys;
 use crate::authenticator::remote::{Call, HttpCall, Key, Question, Verdict};
+use crate::cache::{Cache, Counts};
 use crate::decision::{Asked, Decision, Pass, Rejection, Wait, WaitOn};
 use crate::flood::Flood;
 use crate::judgement::{At, Known, Memory, Needed, Outcome, judge};
@@ -91,6 +92,8 @@ pub enum Effect {
     Wake(Ticket, Wait),
     /// Count a callout: what it was for (`fetch` of keys, or `remote`), the provider, and its outcome.
     Count(&'static str, Arc<str>, &'static str),
+    /// Count what was looked up among credentials that were verified before: `hit`, `miss` or `evicted`, and how often.
+    CountCache(&'static str, u64),
     /// Note when a provider's keys came.
     NoteKeys(Arc<str>, UnixTime),
     /// Log a line.
@@ -103,7 +106,7 @@ impl Engine {
     pub fn new(policy: Policy, keys: Rc<RefCell<KeyStore>>, now: UnixTime, random: u64) -> Self {
         keys.borrow_mut().acquire(&policy.key_sets, now);
         let budget = RefCell::new(Budget::new(policy.limits.slow_verifications));
-        let memory = Memory { handshakes: RefCell::default(), budget };
+        let memory = Memory { cache: RefCell::new(Cache::new(policy.cache)), budget };
         let answers = RefCell::new(Answers::new());
         Self { policy, keys, memory, answers, failures: Flood::default(), waiting: Waiting::default(), id: random.max(1), now }
     }
@@ -233,7 +236,7 @@ impl Engine {
             Err(error) => {
                 let first = proofs.into_iter().next();
                 let rejection = reject(&self.policy, request, error.into(), Some(rule), first.as_ref().map(|proof| proof.provider));
-                Decision::Reject(Rejection { subject: first.and_then(|proof| proof.identity.subject), ..rejection })
+                Decision::Reject(Rejection { subject: first.and_then(|proof| proof.identity.subject.clone()), ..rejection })
             }
         }
     }
@@ -310,6 +313,9 @@ impl Engine {
         }
         drop(keys);
         self.tick_calls(now, effects);
+        let Counts { hits, misses, evicted } = self.memory.cache.borrow().take_counts();
+        let counts = [("hit", hits), ("miss", misses), ("evicted", evicted)];
+        effects.extend(counts.into_iter().filter(|(_, count)| *count > 0).map(|(what, count)| Effect::CountCache(what, count)));
     }
 
     fn fetched(

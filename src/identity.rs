@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::certificate::Certificate;
+use crate::json;
 
 /// What an authenticator made of a good credential.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,26 @@ impl Identity {
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(own, _)| **own == *name).map(|(_, value)| value.as_str())
     }
+
+    /// What it holds on to beside itself, in bytes, for whoever bounds how many are kept.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let texts = |list: &Option<Vec<String>>| {
+            list.iter().flatten().fold(0_usize, |sum, text| sum.saturating_add(TEXT).saturating_add(text.len()))
+        };
+        let attributes = self.attributes.iter().fold(0_usize, |sum, (_, value)| sum.saturating_add(TEXT).saturating_add(value.len()));
+        let single = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let token = self.token.as_ref().map_or(0, |token| json::size(&token.claims).saturating_add(token.encoded.len()));
+        // Names and extensions are places in its DER, or copies of it.
+        let certificate = self.certificate.as_ref().map_or(0, |certificate| certificate.der().len().saturating_mul(2));
+        let parts =
+            [single(&self.subject), single(&self.credential), texts(&self.roles), texts(&self.scopes), attributes, token, certificate];
+        parts.into_iter().fold(0, usize::saturating_add)
+    }
 }
+
+/// What a text in a list takes beside its bytes: itself, its share of what the list reserves, and what allocating costs.
+const TEXT: usize = 40;
 
 /// The payload of a verified token.
 #[derive(Clone, Debug)]

@@ -64,6 +64,30 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
+/// What an object holds on to, in bytes, for whoever bounds how many are kept: in the module's 32 bits, rather too much than too little.
+#[must_use]
+pub fn size(members: &Map<String, Value>) -> usize {
+    // A node of a BTreeMap has room for eleven members, and may be half empty.
+    const NODE: usize = 420;
+    const MEMBER: usize = 100;
+    members.iter().fold(NODE, |sum, (name, value)| sum.saturating_add(MEMBER).saturating_add(name.len()).saturating_add(value_size(value)))
+}
+
+fn value_size(value: &Value) -> usize {
+    /// What allocating costs.
+    const HEAP: usize = 16;
+    // A list grows by doubling, and begins with room for four.
+    const ELEMENT: usize = 48;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len().saturating_add(HEAP),
+        Value::Array(elements) => elements
+            .iter()
+            .fold(HEAP.saturating_add(2 * ELEMENT), |sum, element| sum.saturating_add(ELEMENT).saturating_add(value_size(element))),
+        Value::Object(members) => size(members),
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Strict {
     depth: usize,

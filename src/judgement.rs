@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::annotation::Proven;
 use crate::authenticator::jwt::{Keys, Unverified, Verdict};
 use crate::authenticator::remote::{HttpCall, Key, Question, Verdict as Answer};
-use crate::authenticator::{CertificateError, ClientCertificate, Handshakes, Jwt, Remote, StaticSecret};
+use crate::authenticator::{CertificateError, ClientCertificate, Jwt, Remembered, Remote, StaticSecret};
+use crate::cache::{self, Cache, Form, Verified};
 use crate::credential::{self, Credential, Place};
 use crate::identity::Identity;
 use crate::keys::{KeySet, SetId};
@@ -37,8 +38,8 @@ pub struct At<'a> {
 /// What is remembered from one judgement to the next. Without it every outcome would be the same, only later or with another reason.
 #[derive(Debug)]
 pub struct Memory {
-    /// Certificates that were verified.
-    pub handshakes: RefCell<Handshakes>,
+    /// Tokens and certificates that were verified.
+    pub cache: RefCell<Cache>,
     /// Slow verifications.
     pub budget: RefCell<Budget>,
 }
@@ -83,7 +84,7 @@ pub struct Proof<'a> {
     /// Whose.
     pub provider: ProviderId,
     /// Who sent it.
-    pub identity: Box<Identity>,
+    pub identity: Arc<Identity>,
     /// Where it stood; `None` for a certificate of the connection.
     pub place: Option<&'a Place>,
 }
@@ -184,7 +185,7 @@ fn missing(policy: &Policy, demand: &Demand, provider: Option<ProviderId>) -> Re
 /// What became of one provider's credential.
 enum Judged<'a> {
     Absent,
-    Good(Box<Identity>, Option<&'a Place>),
+    Good(Arc<Identity>, Option<&'a Place>),
     Bad(Refusal, Option<&'a Place>),
     Pending(&'a Place, Needed),
 }
@@ -216,7 +217,7 @@ impl<'a> Judge<'a, '_> {
             return Judged::Bad(Refusal::Internal("a requirement names no provider"), None);
         };
         if let Kind::ClientCertificate(members) = &provider.kind {
-            return self.certificate(&provider.name, members);
+            return self.certificate(id, &provider.name, members);
         }
         let found = match credential::find(provider.kind.places(), self.request) {
             Ok(None) => return Judged::Absent,
@@ -224,69 +225,79 @@ impl<'a> Judge<'a, '_> {
             Err((error, place)) => return Judged::Bad(error.into(), Some(place)),
         };
         match &provider.kind {
-            Kind::StaticSecret { secrets, .. } => self.secret(secrets, &found),
+            Kind::StaticSecret { secrets, .. } => self.secret(id, secrets, &found),
             Kind::Jwt { jwt, .. } => self.token(id, jwt, &provider.name, &found),
             Kind::Remote { remote, .. } => self.remote(id, remote, &found),
             Kind::ClientCertificate(_) => Judged::Absent,
         }
     }
 
-    fn certificate(&self, name: &Arc<str>, members: &'a ClientCertificate) -> Judged<'a> {
-        let place = members.source.place();
-        match members.authenticate(name, self.request, self.at.peer, &self.selected.host, self.at.now) {
+    fn certificate(&self, id: ProviderId, name: &Arc<str>, members: &'a ClientCertificate) -> Judged<'a> {
+        let remembered = Remembered { cache: &self.memory.cache, provider: id };
+        let connection = (self.at.peer, &*self.selected.host);
+        match members.authenticate(name, self.request, connection, &remembered, self.at.now) {
             Ok(None) => Judged::Absent,
-            Ok(Some(identity)) => {
-                if let (Some(certificate), None) = (&identity.certificate, place) {
-                    self.memory.handshakes.borrow_mut().verified(certificate);
-                }
-                self.unless_revoked(identity, place)
-            }
-            Err(error) => Judged::Bad(self.memory.handshakes.borrow().explain(error, self.at.peer, self.at.now).into(), None),
+            Ok(Some(identity)) => self.unless_revoked(identity, &[], members.source.place()),
+            Err(error) => Judged::Bad(error.into(), None),
         }
     }
 
-    fn secret(&self, secrets: &StaticSecret, found: &Credential<'a>) -> Judged<'a> {
-        if self.rivals(found.place).any(|rival| is_claimed_by(rival, found)) {
+    fn secret(&self, id: ProviderId, secrets: &StaticSecret, found: &Credential<'a>) -> Judged<'a> {
+        if self.is_token_of_another(id, found) {
             return Judged::Absent;
         }
         match secrets.authenticate(&found.text, self.at.now) {
-            Ok(identity) => self.unless_revoked(Identity::clone(identity), Some(found.place)),
+            Ok(identity) => self.unless_revoked(Arc::clone(identity), &[], Some(found.place)),
             Err(error) => Judged::Bad(error.into(), Some(found.place)),
         }
     }
 
     fn token(&self, id: ProviderId, jwt: &Jwt, name: &Arc<str>, found: &Credential<'a>) -> Judged<'a> {
+        let keys = match &jwt.keys {
+            Keys::Remote { set, max_stale, .. } => match self.known.keys(*set, *max_stale) {
+                None => return self.new_token(id, jwt, name, found, None),
+                keys => keys,
+            },
+            _ => None,
+        };
+        let known = self.memory.cache.borrow().get(&token_of(id, found), keys.as_deref());
+        match known {
+            None => self.new_token(id, jwt, name, found, keys.as_deref()),
+            Some(known) => match jwt.check_again(known.times, self.at.now) {
+                Ok(()) => self.verified(jwt, &known, found.place),
+                Err(error) => Judged::Bad(error.into(), Some(found.place)),
+            },
+        }
+    }
+
+    /// A token that wasn't verified before by the keys of now.
+    fn new_token(&self, id: ProviderId, jwt: &Jwt, name: &Arc<str>, found: &Credential<'a>, keys: Option<&KeySet>) -> Judged<'a> {
+        if self.rivals(id, found.place).any(|(rival, kind)| self.is_known_of(rival, kind, jwt, found)) {
+            return Judged::Absent;
+        }
         let token = match jwt.read(&found.text) {
             Ok(token) if jwt.claims(&token) => token,
-            parsed => match (parsed, self.rivals(found.place).count()) {
+            parsed => match (parsed, self.rivals(id, found.place).next()) {
                 // Nobody else looks there: the reason is this provider's own.
-                (Err(error), 1) => return Judged::Bad(error.into(), Some(found.place)),
-                (Ok(token), 1) => token,
+                (Err(error), None) => return Judged::Bad(error.into(), Some(found.place)),
+                (Ok(token), None) => token,
                 _ if self.is_claimed_by_another(id, found) => return Judged::Absent,
                 _ => return Judged::Bad(CredentialError::Unrecognised.into(), Some(found.place)),
             },
         };
-        let keys = match &jwt.keys {
-            Keys::Remote { set, max_stale, .. } => self.known.keys(*set, *max_stale),
-            _ => None,
-        };
         let verify = Bounded { verify: self.at.verify, budget: &self.memory.budget, now: self.at.now };
-        match jwt.authenticate(name, &token, keys.as_deref(), self.at.now, &verify) {
-            Ok(Verdict::Good(identity)) => {
-                // Callers' secrets have ids of their own, which are no kids.
-                let key = identity.credential.as_deref().filter(|_| matches!(jwt.keys, Keys::Remote { .. } | Keys::Inline(_)));
-                match self.policy.revoked.check(&identity, &[token.kid(), key]) {
-                    Ok(()) => Judged::Good(identity, Some(found.place)),
-                    Err(revocation) => Judged::Bad(revocation.into(), Some(found.place)),
-                }
+        match jwt.authenticate(name, token, keys, self.at.now, &verify) {
+            Ok(Verdict::Good(verified)) => {
+                let verified = Rc::new(verified);
+                self.memory.cache.borrow_mut().add(&token_of(id, found), &verified);
+                self.verified(jwt, &verified, found.place)
             }
             Ok(Verdict::KeysNeeded) => Judged::Pending(found.place, Needed::Keys(None)),
             // Only a token that would pass with its key known is worth a fetch.
-            Ok(Verdict::KeyUnknown(error, Unverified(identity))) => {
+            Ok(Verdict::KeyUnknown(error, Unverified(Verified { identity, kid, .. }))) => {
                 let would_pass = |need: &&&Need| need.provider == id && check(need, &identity, self.selected).is_ok();
-                if self.policy.revoked.check(&identity, &[token.kid()]).is_ok()
-                    && self.demand.requirement().needs().iter().any(|need| would_pass(&need))
-                {
+                let is_fine = self.policy.revoked.check(&identity, &[kid.as_deref()]).is_ok();
+                if is_fine && self.demand.requirement().needs().iter().any(|need| would_pass(&need)) {
                     Judged::Pending(found.place, Needed::Keys(Some(error.into())))
                 } else {
                     Judged::Bad(error.into(), Some(found.place))
@@ -296,8 +307,14 @@ impl<'a> Judge<'a, '_> {
         }
     }
 
+    fn verified(&self, jwt: &Jwt, verified: &Verified, place: &'a Place) -> Judged<'a> {
+        // Callers' secrets have ids of their own, which are no kids.
+        let key = verified.identity.credential.as_deref().filter(|_| matches!(jwt.keys, Keys::Remote { .. } | Keys::Inline(_)));
+        self.unless_revoked(Arc::clone(&verified.identity), &[verified.kid.as_deref(), key], Some(place))
+    }
+
     fn remote(&self, id: ProviderId, remote: &Remote, found: &Credential<'a>) -> Judged<'a> {
-        if self.rivals(found.place).any(|rival| is_claimed_by(rival, found)) {
+        if self.is_token_of_another(id, found) {
             return Judged::Absent;
         }
         let question = match remote.question(&found.text, self.request) {
@@ -306,41 +323,57 @@ impl<'a> Judge<'a, '_> {
         };
         match self.known.answer(id, &question) {
             Ok(answer) => match answer.identity(self.at.now) {
-                Ok(identity) => self.unless_revoked(identity.clone(), Some(found.place)),
+                Ok(identity) => self.unless_revoked(Arc::clone(identity), &[], Some(found.place)),
                 Err(error) => Judged::Bad(error.into(), Some(found.place)),
             },
             Err(key) => Judged::Pending(found.place, Needed::Answer(key, Box::new(question.call()))),
         }
     }
 
-    /// A credential that was verified, unless it is revoked.
-    fn unless_revoked(&self, identity: Identity, place: Option<&'a Place>) -> Judged<'a> {
-        match self.policy.revoked.check(&identity, &[]) {
-            Ok(()) => Judged::Good(Box::new(identity), place),
+    /// A credential that was verified, unless it is revoked. `kids`: those of its key.
+    fn unless_revoked(&self, identity: Arc<Identity>, kids: &[Option<&str>], place: Option<&'a Place>) -> Judged<'a> {
+        match self.policy.revoked.check(&identity, kids) {
+            Ok(()) => Judged::Good(identity, place),
             Err(revocation) => Judged::Bad(revocation.into(), place),
         }
     }
 
-    /// The members of the requirement that look at this place.
-    fn rivals(&self, place: &Place) -> impl Iterator<Item = &'a Kind> {
-        self.demand
-            .providers()
-            .iter()
-            .filter_map(|id| self.policy.provider(*id))
-            .map(|p| &p.kind)
-            .filter(move |kind| kind.places().contains(place))
+    /// The other members of the requirement that look at this place.
+    fn rivals(&self, id: ProviderId, place: &Place) -> impl Iterator<Item = (ProviderId, &'a Kind)> {
+        let others = self.demand.providers().iter().filter(move |other| **other != id);
+        others
+            .filter_map(|other| Some((*other, &self.policy.provider(*other)?.kind)))
+            .filter(move |(_, kind)| kind.places().contains(place))
     }
 
     fn is_claimed_by_another(&self, id: ProviderId, found: &Credential<'_>) -> bool {
-        let others = self.demand.providers().iter().filter(|other| **other != id).filter_map(|other| self.policy.provider(*other));
         // A static secret, and another service, take what no token provider claims.
-        others
-            .filter(|p| p.kind.places().contains(found.place))
-            .any(|p| matches!(p.kind, Kind::StaticSecret { .. } | Kind::Remote { .. }) || is_claimed_by(&p.kind, found))
+        self.rivals(id, found.place).any(|(_, kind)| matches!(kind, Kind::StaticSecret { .. } | Kind::Remote { .. }))
+            || self.is_token_of_another(id, found)
+    }
+
+    /// A token provider claims what parses as one of its tokens and names one of its issuers: place and shape, before any cryptography.
+    fn is_token_of_another(&self, id: ProviderId, found: &Credential<'_>) -> bool {
+        self.rivals(id, found.place).any(|(rival, kind)| match kind {
+            Kind::Jwt { jwt, .. } => {
+                // What was verified was claimed.
+                let is_known = self.memory.cache.borrow().peek(&token_of(rival, found)).is_some();
+                is_known || jwt.read(&found.text).is_ok_and(|token| jwt.claims(&token))
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the rival has verified this token before, and its claims tell that `jwt` would not claim it.
+    fn is_known_of(&self, rival: ProviderId, kind: &Kind, jwt: &Jwt, found: &Credential<'_>) -> bool {
+        let Kind::Jwt { jwt: other, .. } = kind else { return false };
+        // Only what both read in the same way.
+        let cache = self.memory.cache.borrow();
+        let known = cache.peek(&token_of(rival, found)).filter(|_| jwt.formats == other.formats);
+        known.and_then(|known| known.identity.token.as_ref()).is_some_and(|token| jwt.check_issuer(&token.claims).is_err())
     }
 }
 
-/// A token provider claims what parses as one of its tokens and names one of its issuers: place and shape, before any cryptography.
-fn is_claimed_by(kind: &Kind, found: &Credential<'_>) -> bool {
-    matches!(kind, Kind::Jwt { jwt, .. } if jwt.read(&found.text).is_ok_and(|token| jwt.claims(&token)))
+fn token_of<'k>(provider: ProviderId, found: &'k Credential<'_>) -> cache::Key<'k> {
+    cache::Key { provider, form: Form::Token, bytes: &found.text }
 }

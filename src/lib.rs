@@ -2,6 +2,7 @@
 
 pub mod annotation;
 pub mod authenticator;
+pub mod cache;
 pub mod certificate;
 pub mod config;
 pub mod constant;

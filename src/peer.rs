@@ -4,6 +4,8 @@
 pub trait Peer {
     /// The certificate was verified in this connection's handshake; `None` where the host has no word for that.
     fn valid(&self) -> Option<bool>;
+    /// The SHA-256 of the leaf certificate's DER, in hex; `None`: there is no certificate, or the host can't tell.
+    fn digest(&self) -> Option<Vec<u8>>;
     /// The leaf certificate, as far as the host shows it.
     fn certificate(&self) -> Shown;
     /// The server name that the client asked for (SNI); `None` without one.
@@ -28,6 +30,10 @@ pub struct Plaintext;
 
 impl Peer for Plaintext {
     fn valid(&self) -> Option<bool> {
+        None
+    }
+
+    fn digest(&self) -> Option<Vec<u8>> {
         None
     }
 

@@ -24,6 +24,7 @@ pub use rules::Rules;
 use std::sync::Arc;
 
 use crate::authenticator::{ClientCertificate, Jwt, Remote, StaticSecret};
+use crate::cache::Bounds;
 use crate::constant::Constant;
 use crate::credential::Place;
 use crate::identity::ClaimPath;
@@ -52,6 +53,8 @@ pub struct Policy {
     pub paths: Paths,
     /// Bounds.
     pub limits: Limits,
+    /// Tokens and certificates that were verified and are remembered.
+    pub cache: Bounds,
     /// What is no longer good.
     pub revoked: Revoked,
     /// What becomes of requests that are refused before a rule is found: see [`Self::observes_unmatched`].

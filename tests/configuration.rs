@@ -377,11 +377,10 @@ fn what_is_for_later_is_refused_by_name() {
             {"match": {"path": "/b"}, "require": "b"},
             {"allow": "anyone"},
         ],
-        "cache": {"entries": 10_000},
     });
     let (faults, _) = faults_of(Plugin::new(later));
     let version = "not supported yet by this version";
-    assert_faults(&[("providers.b.jwt.bind", version), ("providers.c.jwt.streams", version), ("cache", version)], &faults);
+    assert_faults(&[("providers.b.jwt.bind", version), ("providers.c.jwt.streams", version)], &faults);
 }
 
 /// Counts the configurations that ECDS refused.

@@ -1,6 +1,6 @@
 //! Client certificates, verified by Envoy or by a trusted proxy, read here.
 
-mod handshakes;
+mod remembered;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -15,7 +15,8 @@ use crate::peer::Peer;
 use crate::reason::Reason;
 use crate::request::Request;
 use crate::time::UnixTime;
-pub use handshakes::Handshakes;
+pub use remembered::Remembered;
+use source::Vouched;
 pub use source::{CertificateSource, Handshake, ProxyCertificate, ServerName, Trusted, VerifiedBy};
 
 /// A provider of client certificates, compiled.
@@ -104,13 +105,27 @@ impl ClientCertificate {
         &self,
         provider: &Arc<str>,
         request: &Request,
-        peer: &dyn Peer,
-        host: &[u8],
+        (peer, host): (&dyn Peer, &[u8]),
+        remembered: &Remembered<'_>,
         now: UnixTime,
-    ) -> Result<Option<Identity>, CertificateError> {
-        let Some(certificate) = self.source.certificate(request, peer, host, now)? else {
-            return Ok(None);
+    ) -> Result<Option<Arc<Identity>>, CertificateError> {
+        let vouched = match self.source.certificate(request, (peer, host), remembered, now) {
+            Err(CertificateError::Unverified) if remembered.was_verified(peer, now) => return Err(CertificateError::Resumed),
+            other => other?,
         };
+        Ok(match vouched {
+            None => None,
+            Some(Vouched::Known(identity)) => Some(identity),
+            Some(Vouched::New(certificate, name)) => {
+                let identity = Arc::new(self.identify(provider, certificate)?);
+                remembered.add(name, &identity);
+                Some(identity)
+            }
+        })
+    }
+
+    /// A function of the certificate alone.
+    fn identify(&self, provider: &Arc<str>, certificate: Certificate) -> Result<Identity, CertificateError> {
         self.accept.check(&certificate)?;
         let subject = self.identity.subject.read(&certificate)?;
         let mut roles = self.identity.roles.as_ref().map_or(Ok(None), |roles| roles.read(&certificate))?;
@@ -128,14 +143,14 @@ impl ClientCertificate {
                 attributes.push((Arc::clone(name), value));
             }
         }
-        Ok(Some(Identity {
+        Ok(Identity {
             provider: Arc::clone(provider),
             subject: Some(subject),
             roles,
             attributes,
             certificate: Some(Arc::new(certificate)),
             ..Identity::default()
-        }))
+        })
     }
 }
 
@@ -223,7 +238,7 @@ pub enum CertificateError {
     UntrustedSource(Box<Self>),
     /// It is good, but not a trusted proxy's: its SHA-256, in hex.
     Stranger(String),
-    /// Envoy did not verify it in this connection's handshake, but did so in an earlier one: see [`Handshakes`].
+    /// Envoy did not verify it in this connection's handshake, but did so in an earlier one: see [`Remembered`].
     Resumed,
     /// The connection's SNI, as the client sent it, is not the request's host.
     Misdirected(Option<Vec<u8>>),

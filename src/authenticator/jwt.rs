@@ -11,6 +11,7 @@ mod signature;
 mod token;
 mod typ;
 
+pub use claims::Times;
 pub(super) use date::numeric_date;
 pub use error::{Excerpt, TokenError};
 pub use format::Format;
@@ -21,7 +22,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::{ClaimPath, Identity};
+use crate::cache::Verified;
+use crate::identity::ClaimPath;
 use crate::keys::{AlgSet, HmacKey, KeySet, SetId};
 use crate::policy::Condition;
 use crate::signature::Bounded;
@@ -138,8 +140,8 @@ pub struct RoleClaim {
 /// What became of a token.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It is good, and this is whose it is.
-    Good(Box<Identity>),
+    /// It is good.
+    Good(Verified),
     /// It could be good; there are no keys yet to tell.
     KeysNeeded,
     /// It would be good, but for its key, which the set of the network lacks; so a newer one is worth a fetch.
@@ -148,16 +150,16 @@ pub enum Verdict {
 
 /// Who somebody says to be. Good for deciding whether to find out, and for nothing else.
 #[derive(Debug)]
-pub struct Unverified(pub Box<Identity>);
+pub struct Unverified(pub Verified);
 
 impl Jwt {
     /// Whether this provider claims the token: it names one of the provider's issuers, if those are named.
     #[must_use]
     pub fn claims(&self, token: &Token<'_>) -> bool {
-        self.check_issuer(token).is_ok()
+        self.check_issuer(token.unverified_claims()).is_ok()
     }
 
-    /// Judges a token.
+    /// Judges a token, by these keys alone: what it comes to may be remembered for as long as they are the keys of now.
     ///
     /// `alg`, `iss`, `aud`, `exp` and the presence of a `kid` come before the keys, so that only a token that could be good asks for them; the rest comes after the signature.
     /// `remote` is the set that [`Keys::Remote`] names, once there is one.
@@ -167,18 +169,18 @@ impl Jwt {
     pub fn authenticate(
         &self,
         provider: &Arc<str>,
-        token: &Token<'_>,
+        token: Token<'_>,
         remote: Option<&KeySet>,
         now: UnixTime,
         verify: &Bounded<'_>,
     ) -> Result<Verdict, TokenError> {
-        self.check_before_signature(token, now)?;
-        match self.check_signature(token, remote, verify) {
-            Ok(Some(signer)) => self.identify(provider, token, signer, now).map(Verdict::Good),
+        self.check_before_signature(&token, now)?;
+        match self.check_signature(&token, remote, verify) {
+            Ok(Some(signer)) => self.identify(provider, token, signer, remote, now).map(Verdict::Good),
             Ok(None) => Ok(Verdict::KeysNeeded),
             Err(error) if error.asks_for_newer_keys() && remote.is_some() => {
-                match self.identify(provider, token, signature::Signer::default(), now) {
-                    Ok(identity) => Ok(Verdict::KeyUnknown(error, Unverified(identity))),
+                match self.identify(provider, token, signature::Signer::default(), None, now) {
+                    Ok(verified) => Ok(Verdict::KeyUnknown(error, Unverified(verified))),
                     Err(_) => Err(error),
                 }
             }
@@ -190,14 +192,16 @@ impl Jwt {
     fn identify(
         &self,
         provider: &Arc<str>,
-        token: &Token<'_>,
+        mut token: Token<'_>,
         signer: signature::Signer<'_>,
+        keys: Option<&KeySet>,
         now: UnixTime,
-    ) -> Result<Box<Identity>, TokenError> {
-        self.check_after_signature(token, now)?;
-        let identity = Box::new(self.identity(provider, token, signer)?);
+    ) -> Result<Verified, TokenError> {
+        let times = self.check_after_signature(&token, now)?;
+        let kid = token.kid.take();
+        let identity = Arc::new(self.identity(provider, token, signer)?);
         self.check_conditions(&identity)?;
-        Ok(identity)
+        Ok(Verified { identity, kid, times, keys: keys.map(|keys| *keys.digest()) })
     }
 }
 

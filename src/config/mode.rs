@@ -1,4 +1,4 @@
-//! `mode`, `paths` and `limits`.
+//! `mode`, `paths`, `limits` and `cache`.
 
 use serde_json::Value;
 
@@ -8,11 +8,17 @@ use super::declare::{fields, words};
 use super::describe::Description;
 use super::fault::{Path, Warning};
 use super::forms::Integer;
-use super::quantity::Time;
+use super::quantity::{Size, Time};
 use super::reader::{Form, Given, Node, Reader};
+use crate::cache::Bounds;
 use crate::credential::Place;
 use crate::policy::{Limits, Mode, Paths, Policy, Provider, Rule, Source, UpstreamHeader, is_same_name};
 use crate::time::UnixTime;
+
+/// Less holds not one long token.
+const LEAST_CACHE: usize = 64 << 10;
+/// A worker's module has 1 GiB in all.
+const MOST_CACHE: usize = 256 << 20;
 
 /// `enforce`, or `{observe: {until: ...}}`.
 pub(super) struct ModeForm(Mode);
@@ -146,6 +152,28 @@ fields! {
     }
 }
 
+fields! {
+    /// Tokens and certificates that were verified and are remembered, for each worker. What is forgotten is verified again.
+    struct CacheForm {
+        /// How many; 0: none.
+        entries: Integer = "10000",
+        /// What they may take in memory.
+        bytes: Size = "16MiB",
+    }
+}
+
+impl CacheForm {
+    pub(super) fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Bounds> {
+        let entries = within(&self.entries, (0, 1_000_000), &at.name("entries"), cx);
+        let Size(bytes) = self.bytes.get()?;
+        if !(LEAST_CACHE..=MOST_CACHE).contains(bytes) {
+            cx.fault(&at.name("bytes"), format_args!("out of bounds; at least 64KiB, at most 256MiB"));
+            return None;
+        }
+        Some(Bounds { entries: usize::try_from(entries?).ok()?, bytes: *bytes })
+    }
+}
+
 impl PathsForm {
     /// What can't be told counts as kept: it leads to no further faults.
     pub(super) fn compile(&self) -> Paths {
@@ -163,10 +191,14 @@ impl LimitsForm {
 }
 
 pub(super) fn bounded(given: &Given<Integer>, most: u32, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<u32> {
+    within(given, (1, most), at, cx)
+}
+
+fn within(given: &Given<Integer>, (least, most): (u32, u32), at: &Path<'_>, cx: &mut Reader<'_>) -> Option<u32> {
     let Integer(number) = given.get()?;
-    let number = u32::try_from(*number).ok().filter(|number| (1..=most).contains(number));
+    let number = u32::try_from(*number).ok().filter(|number| (least..=most).contains(number));
     if number.is_none() {
-        cx.fault(at, format_args!("out of bounds; at least 1, at most {most}"));
+        cx.fault(at, format_args!("out of bounds; at least {least}, at most {most}"));
     }
     number
 }

@@ -58,6 +58,13 @@ impl Metrics {
         increment(id);
     }
 
+    /// Adds to `cache.<what>`.
+    pub(super) fn count_cache(&mut self, what: &str, by: u64) {
+        if let Some(id) = self.other(MetricKind::Counter, format!("cache.{what}")) {
+            let _ = abi::increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX));
+        }
+    }
+
     /// Sets `keys.<provider>.last_success_seconds`.
     pub(super) fn note_keys(&mut self, provider: &str, seconds: i64) {
         if let Some(id) = self.other(MetricKind::Gauge, format!("keys.{}.last_success_seconds", part(provider))) {

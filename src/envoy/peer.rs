@@ -15,11 +15,15 @@ impl Peer for ConnectionPeer {
         }
     }
 
+    fn digest(&self) -> Option<Vec<u8>> {
+        abi::property("connection\0sha256_peer_certificate_digest").ok().flatten()
+    }
+
     fn certificate(&self) -> Shown {
         match abi::property("connection\0peer_certificate") {
             Ok(Some(pem)) => Shown::Pem(pem),
             // Nobody's; or Envoys before 1.38, which have no such attribute.
-            Ok(None) => unshown(),
+            Ok(None) => self.unshown(),
             // A certificate that Envoy can't show is one that can't be read, not none: without a certificate a request may pass.
             Err(_) => Shown::Unreadable,
         }
@@ -30,14 +34,13 @@ impl Peer for ConnectionPeer {
     }
 }
 
-fn unshown() -> Shown {
-    match abi::property("connection\0mtls") {
-        Ok(None) => Shown::Nothing,
-        Ok(Some(mtls)) if mtls == [0] => Shown::Nothing,
-        Ok(Some(_)) => {
-            let digest = abi::property("connection\0sha256_peer_certificate_digest").ok().flatten();
-            digest.map_or(Shown::Unreadable, Shown::Digest)
+impl ConnectionPeer {
+    fn unshown(&self) -> Shown {
+        match abi::property("connection\0mtls") {
+            Ok(None) => Shown::Nothing,
+            Ok(Some(mtls)) if mtls == [0] => Shown::Nothing,
+            Ok(Some(_)) => self.digest().map_or(Shown::Unreadable, Shown::Digest),
+            Err(_) => Shown::Unreadable,
         }
-        Err(_) => Shown::Unreadable,
     }
 }

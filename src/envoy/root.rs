@@ -42,6 +42,7 @@ impl Root {
                 Effect::Ask(call, http) => self.ask(call, &http),
                 Effect::Wake(ticket, wait) => self.wake(ticket, wait),
                 Effect::Count(what, provider, outcome) => self.shell.metrics.borrow_mut().count_callout(what, &provider, outcome),
+                Effect::CountCache(what, count) => self.shell.metrics.borrow_mut().count_cache(what, count),
                 Effect::NoteKeys(provider, time) => self.shell.metrics.borrow_mut().note_keys(&provider, time.seconds()),
                 Effect::Log(level, line) => abi::log(level.into(), &line),
             }

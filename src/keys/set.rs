@@ -15,6 +15,7 @@ pub struct KeySet {
     keys: Vec<Key>,
     /// The `kid`s of keys that can't be used: no fetch would make them known.
     unusable: Vec<String>,
+    digest: [u8; Self::DIGEST],
 }
 
 /// A key of a set.
@@ -127,6 +128,9 @@ impl Key {
 }
 
 impl KeySet {
+    /// The length of [`Self::digest`], in bytes.
+    pub const DIGEST: usize = 32;
+
     /// The most keys of a set.
     pub const MAX_KEYS: usize = 100;
 
@@ -151,7 +155,7 @@ impl KeySet {
         if entries.len() > Self::MAX_KEYS {
             return Err(KeySetError::TooMany(entries.len()));
         }
-        let mut set = Self { keys: Vec::with_capacity(entries.len()), unusable: Vec::new() };
+        let mut set = Self { keys: Vec::with_capacity(entries.len()), unusable: Vec::new(), digest: [0; Self::DIGEST] };
         let mut skipped = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             if let Err(why) = Key::read(entry, algorithms).and_then(|key| set.add(key)) {
@@ -160,6 +164,7 @@ impl KeySet {
                 skipped.push(Skipped { index, kid, why });
             }
         }
+        set.digest = digest(&set.keys);
         if set.keys.is_empty() { Err(KeySetError::Unusable(skipped)) } else { Ok((set, skipped)) }
     }
 
@@ -193,22 +198,8 @@ impl KeySet {
 
     /// Names the set by all that decides over a token: sets of the same digest verify the same tokens.
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        let mut field = |bytes: Option<&[u8]>| {
-            let length = bytes.map_or(u64::MAX, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-            hash.update(length.to_be_bytes());
-            hash.update(bytes.unwrap_or_default());
-        };
-        for key in &self.keys {
-            field(key.kid().map(str::as_bytes));
-            field(key.issuer().map(str::as_bytes));
-            field(Some(key.public.thumbprint()));
-            for alg in key.public.algorithms() {
-                field(Some(alg.name().as_bytes()));
-            }
-        }
-        hash.finalize().into()
+    pub const fn digest(&self) -> &[u8; Self::DIGEST] {
+        &self.digest
     }
 
     fn add(&mut self, key: Key) -> Result<(), &'static str> {
@@ -238,6 +229,24 @@ impl Key {
         let issuer = text(jwk, "issuer", "`issuer` is not a string")?.map(str::to_owned);
         Ok(Self { kid, issuer, public: PublicKey::from_jwk(jwk, algorithms)? })
     }
+}
+
+fn digest(keys: &[Key]) -> [u8; KeySet::DIGEST] {
+    let mut hash = Sha256::new();
+    let mut field = |bytes: Option<&[u8]>| {
+        let length = bytes.map_or(u64::MAX, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        hash.update(length.to_be_bytes());
+        hash.update(bytes.unwrap_or_default());
+    };
+    for key in keys {
+        field(key.kid().map(str::as_bytes));
+        field(key.issuer().map(str::as_bytes));
+        field(Some(key.public.thumbprint()));
+        for alg in key.public.algorithms() {
+            field(Some(alg.name().as_bytes()));
+        }
+    }
+    hash.finalize().into()
 }
 
 #[cfg(test)]

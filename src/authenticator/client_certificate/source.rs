@@ -1,10 +1,14 @@
 //! Where a client certificate comes from, and who vouches for it.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::CertificateError;
+use super::remembered::{Name, Remembered};
+use crate::cache::Form;
 use crate::certificate::{Certificate, from_forwarded, from_header, from_pem};
 use crate::credential::Place;
+use crate::identity::Identity;
 use crate::peer::{Peer, Shown};
 use crate::request::{Headers, Request};
 use crate::time::UnixTime;
@@ -87,19 +91,48 @@ impl CertificateSource {
     pub(super) fn certificate(
         &self,
         request: &Request,
-        peer: &dyn Peer,
-        host: &[u8],
+        connection: (&dyn Peer, &[u8]),
+        remembered: &Remembered<'_>,
         now: UnixTime,
-    ) -> Result<Option<Certificate>, CertificateError> {
+    ) -> Result<Option<Vouched>, CertificateError> {
         match self {
-            Self::Connection(handshake) => handshake.certificate(&request.headers, peer, host, now),
+            Self::Connection(handshake) => handshake.certificate(&request.headers, connection, Form::Connection, remembered, now),
             Self::Header { place, trusted } => {
                 let Some(value) = sent(place, &request.headers)? else {
                     return Ok(None);
                 };
-                trusted.check(&request.headers, peer, host, now)?;
-                in_time(from_header(value)?, now).map(Some)
+                trusted.check(&request.headers, connection, remembered, now)?;
+                match remembered.get(Form::Header, value) {
+                    Some(identity) => Vouched::Known(identity),
+                    None => Vouched::New(from_header(value)?, Some((Form::Header, value.to_vec()))),
+                }
+                .in_time(now)
+                .map(Some)
             }
+        }
+    }
+}
+
+/// A certificate that somebody vouches for.
+pub(super) enum Vouched {
+    /// Whose it is was found out before.
+    Known(Arc<Identity>),
+    /// And what it is remembered by.
+    New(Certificate, Name),
+}
+
+impl Vouched {
+    /// Envoy may have been told to let expired certificates in.
+    fn in_time(self, now: UnixTime) -> Result<Self, CertificateError> {
+        let certificate = match &self {
+            Self::Known(identity) => identity.certificate.as_deref(),
+            Self::New(certificate, _) => Some(certificate),
+        };
+        match certificate.map(|certificate| certificate.at(now)) {
+            Some(Ordering::Less) => Err(CertificateError::NotYetValid),
+            Some(Ordering::Greater) => Err(CertificateError::Expired),
+            Some(Ordering::Equal) => Ok(self),
+            None => Err(CertificateError::Unreadable),
         }
     }
 }
@@ -118,7 +151,13 @@ fn sent<'h>(place: &Place, headers: &'h Headers) -> Result<Option<&'h [u8]>, Cer
 }
 
 impl Trusted {
-    fn check(&self, headers: &Headers, peer: &dyn Peer, host: &[u8], now: UnixTime) -> Result<(), CertificateError> {
+    fn check(
+        &self,
+        headers: &Headers,
+        connection: (&dyn Peer, &[u8]),
+        remembered: &Remembered<'_>,
+        now: UnixTime,
+    ) -> Result<(), CertificateError> {
         let Self::Proxy(handshake, wanted) = self else {
             return Ok(());
         };
@@ -127,10 +166,15 @@ impl Trusted {
             error @ CertificateError::Misdirected(_) => error,
             error => CertificateError::UntrustedSource(Box::new(error)),
         };
-        match handshake.certificate(headers, peer, host, now).map_err(untrusted)? {
+        match handshake.certificate(headers, connection, Form::Proxy, remembered, now).map_err(untrusted)? {
             None => Err(untrusted(CertificateError::Missing)),
-            Some(own) if wanted.is(&own).map_err(|error| untrusted(error.into()))? => Ok(()),
-            Some(own) => Err(untrusted(CertificateError::Stranger(own.fingerprint()))),
+            // It is remembered because it was such a one.
+            Some(Vouched::Known(_)) => Ok(()),
+            Some(Vouched::New(own, name)) if wanted.is(&own).map_err(|error| untrusted(error.into()))? => {
+                remembered.add(name, &Arc::new(Identity { certificate: Some(Arc::new(own)), ..Identity::default() }));
+                Ok(())
+            }
+            Some(Vouched::New(own, _)) => Err(untrusted(CertificateError::Stranger(own.fingerprint()))),
         }
     }
 }
@@ -148,9 +192,18 @@ impl ProxyCertificate {
 
 impl Handshake {
     /// The connection's own certificate, within its time; `None`: none was presented.
-    fn certificate(self, headers: &Headers, peer: &dyn Peer, host: &[u8], now: UnixTime) -> Result<Option<Certificate>, CertificateError> {
-        let shown = peer.certificate();
-        if shown == Shown::Nothing {
+    fn certificate(
+        self,
+        headers: &Headers,
+        (peer, host): (&dyn Peer, &[u8]),
+        form: Form,
+        remembered: &Remembered<'_>,
+        now: UnixTime,
+    ) -> Result<Option<Vouched>, CertificateError> {
+        let digest = peer.digest();
+        let known = digest.as_ref().and_then(|digest| remembered.get(form, digest));
+        let shown = if known.is_some() { None } else { Some(peer.certificate()) };
+        if shown == Some(Shown::Nothing) {
             return Ok(None);
         }
         match (peer.valid(), self.verified_by) {
@@ -159,13 +212,15 @@ impl Handshake {
             (None, VerifiedBy::Attribute) => return Err(CertificateError::Unverifiable),
         }
         self.server_name.check(peer, host)?;
-        let certificate = match shown {
-            Shown::Nothing => return Ok(None),
-            Shown::Pem(pem) => from_pem(&pem)?,
-            Shown::Digest(digest) => forwarded(headers, &digest)?,
-            Shown::Unreadable => return Err(CertificateError::Unreadable),
+        let new = |certificate| Vouched::New(certificate, digest.map(|digest| (form, digest)));
+        let vouched = match (known, shown) {
+            (Some(identity), _) => Vouched::Known(identity),
+            (None, Some(Shown::Pem(pem))) => new(from_pem(&pem)?),
+            (None, Some(Shown::Digest(digest))) => new(forwarded(headers, &digest)?),
+            (None, Some(Shown::Nothing)) => return Ok(None),
+            (None, Some(Shown::Unreadable) | None) => return Err(CertificateError::Unreadable),
         };
-        in_time(certificate, now).map(Some)
+        vouched.in_time(now).map(Some)
     }
 }
 
@@ -193,14 +248,5 @@ impl ServerName {
         } else {
             Err(CertificateError::Misdirected(name))
         }
-    }
-}
-
-/// Envoy may have been told to let expired certificates in.
-fn in_time(certificate: Certificate, now: UnixTime) -> Result<Certificate, CertificateError> {
-    match certificate.at(now) {
-        Ordering::Less => Err(CertificateError::NotYetValid),
-        Ordering::Greater => Err(CertificateError::Expired),
-        Ordering::Equal => Ok(certificate),
     }
 }

@@ -2,15 +2,17 @@
 
 mod source;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use super::*;
+use crate::cache::{Bounds, Cache};
 use crate::certificate::from_pem;
 use crate::certificate::sample::{
     APPLICATION, MEMBER, READER, REPORTER, ROLES, Sample, alt_names, extension, pem, rdn, roles, sequence, tlv, utf8,
 };
 use crate::peer::{Plaintext, Shown};
+use crate::policy::ProviderId;
 
 const HOST: &[u8] = b"api.example.com";
 /// 2026-01-01.
@@ -36,6 +38,15 @@ impl Peer for Connection {
     fn valid(&self) -> Option<bool> {
         self.asked.set(self.asked.get().saturating_add(1));
         self.valid
+    }
+
+    fn digest(&self) -> Option<Vec<u8>> {
+        self.asked.set(self.asked.get().saturating_add(1));
+        match &self.shown {
+            Shown::Pem(pem) => from_pem(pem).ok().map(|certificate| certificate.fingerprint().into_bytes()),
+            Shown::Digest(digest) => Some(digest.clone()),
+            Shown::Nothing | Shown::Unreadable => None,
+        }
     }
 
     fn certificate(&self) -> Shown {
@@ -67,12 +78,42 @@ fn members() -> ClientCertificate {
     }
 }
 
-fn judge(provider: &ClientCertificate, connection: &Connection) -> Result<Option<Identity>, CertificateError> {
-    provider.authenticate(&"members".into(), &Request::default(), connection, HOST, NOW)
+/// A worker that has seen nothing yet.
+fn cache() -> RefCell<Cache> {
+    RefCell::new(Cache::new(Bounds { entries: 100, bytes: 1 << 20 }))
+}
+
+/// As a worker that remembers `cache`.
+fn judge_again(
+    provider: &ClientCertificate,
+    request: &Request,
+    connection: (&dyn Peer, &[u8]),
+    cache: &RefCell<Cache>,
+    now: UnixTime,
+) -> Result<Option<Arc<Identity>>, CertificateError> {
+    provider.authenticate(&"members".into(), request, connection, &Remembered { cache, provider: ProviderId(0) }, now)
+}
+
+/// Judged twice: what is remembered changes nothing.
+#[allow(clippy::panic_in_result_fn, reason = "it is a test's")]
+fn judge_request(
+    provider: &ClientCertificate,
+    request: &Request,
+    connection: (&dyn Peer, &[u8]),
+    now: UnixTime,
+) -> Result<Option<Arc<Identity>>, CertificateError> {
+    let cache = cache();
+    let [first, again] = [(); 2].map(|()| judge_again(provider, request, connection, &cache, now));
+    assert_eq!(format!("{first:?}"), format!("{again:?}"));
+    first
+}
+
+fn judge(provider: &ClientCertificate, connection: &Connection) -> Result<Option<Arc<Identity>>, CertificateError> {
+    judge_request(provider, &Request::default(), (connection, HOST), NOW)
 }
 
 fn identity(provider: &ClientCertificate, sample: &Sample) -> Identity {
-    judge(provider, &Connection::of(sample)).unwrap().unwrap()
+    (*judge(provider, &Connection::of(sample)).unwrap().unwrap()).clone()
 }
 
 fn refusal(provider: &ClientCertificate, connection: &Connection) -> CertificateError {
@@ -106,10 +147,11 @@ fn roles_elsewhere_are_none() {
 
 #[test]
 fn without_a_certificate_nothing_else_is_asked() {
-    assert!(members().authenticate(&"members".into(), &Request::default(), &Plaintext, HOST, NOW).unwrap().is_none());
+    assert!(judge_request(&members(), &Request::default(), (&Plaintext, HOST), NOW).unwrap().is_none());
     let connection = Connection { shown: Shown::Nothing, ..Connection::of(&Sample::default()) };
-    assert!(judge(&members(), &connection).unwrap().is_none());
-    assert_eq!(connection.asked.get(), 1);
+    assert!(judge_again(&members(), &Request::default(), (&connection, HOST), &cache(), NOW).unwrap().is_none());
+    // The digest of one that was verified before, and the certificate.
+    assert_eq!(connection.asked.get(), 2);
 }
 
 #[test]
@@ -154,20 +196,19 @@ fn the_server_name_is_the_host() {
         let any = ClientCertificate { source: CertificateSource::Connection(any), ..members() };
         assert!(judge(&any, &named(other)).is_ok());
     }
-    assert!(members().authenticate(&"members".into(), &Request::default(), &named(Some(b"")), b"", NOW).is_err());
+    assert!(judge_request(&members(), &Request::default(), (&named(Some(b"")), b""), NOW).is_err());
 }
 
 #[test]
 fn dates_count_although_envoy_may_let_them_pass() {
     for (now, expected) in [(1_704_067_199, CertificateError::NotYetValid), (2_019_686_401, CertificateError::Expired)] {
-        let judged = members().authenticate(
-            &"m".into(),
-            &Request::default(),
-            &Connection::of(&Sample::default()),
-            HOST,
-            UnixTime::from_seconds(now),
-        );
-        let error = judged.unwrap_err();
+        let (sample, cache) = (Connection::of(&Sample::default()), cache());
+        let judge = |now| judge_again(&members(), &Request::default(), (&sample, HOST), &cache, now);
+        let now = UnixTime::from_seconds(now);
+        let error = judge(now).unwrap_err();
+        // Also for one that was good before.
+        judge(NOW).unwrap();
+        assert_eq!(judge(now).unwrap_err(), error);
         assert_eq!((error.reason(), error), (Reason::CertificateExpired, expected));
     }
 }
@@ -284,29 +325,62 @@ fn what_the_client_sent_is_escaped_and_cut_in_the_log() {
 
 #[test]
 fn a_resumed_session_is_told_from_a_stranger() {
+    let cache = cache();
+    let judge = |connection: &Connection, now| judge_again(&members(), &Request::default(), (connection, HOST), &cache, now);
+    let refusal = |connection: &Connection, now| judge(connection, now).unwrap_err();
     let unverified = |sample: &Sample| Connection { valid: Some(false), ..Connection::of(sample) };
-    let mut handshakes = Handshakes::default();
     let member = Sample::default();
-    let explain = |handshakes: &Handshakes, sample: &Sample, now| {
-        let connection = unverified(sample);
-        handshakes.explain(refusal(&members(), &connection), &connection, now)
-    };
-    assert_eq!(explain(&handshakes, &member, NOW), CertificateError::Unverified);
-    let identity = identity(&members(), &member);
-    handshakes.verified(identity.certificate.as_ref().unwrap());
-    handshakes.verified(identity.certificate.as_ref().unwrap());
-    let resumed = explain(&handshakes, &member, NOW);
+    assert_eq!(refusal(&unverified(&member), NOW), CertificateError::Unverified);
+    judge(&Connection::of(&member), NOW).unwrap();
+    let resumed = refusal(&unverified(&member), NOW);
     assert_eq!((resumed.reason(), resumed), (Reason::ResumedSession, CertificateError::Resumed));
     // An expired one is refused for what it is; another one and another error stay what they are.
-    assert_eq!(explain(&handshakes, &member, UnixTime::from_seconds(3_000_000_000)), CertificateError::Unverified);
-    assert_eq!(explain(&handshakes, &Sample::with(vec![]), NOW), CertificateError::Unverified);
-    let unverifiable = handshakes.explain(CertificateError::Unverifiable, &unverified(&member), NOW);
-    assert_eq!(unverifiable, CertificateError::Unverifiable);
-    // Bounded: the oldest is forgotten.
-    for serial in 0..1100_u32 {
-        let serial = tlv(2, &[&[1], serial.to_be_bytes().as_slice()].concat());
-        let other = Sample { serial, ..Sample::default() };
-        handshakes.verified(&from_pem(pem(&other.der()).as_bytes()).unwrap());
+    assert_eq!(refusal(&unverified(&member), UnixTime::from_seconds(3_000_000_000)), CertificateError::Unverified);
+    assert_eq!(refusal(&unverified(&Sample::with(vec![])), NOW), CertificateError::Unverified);
+    assert_eq!(refusal(&Connection { valid: None, ..Connection::of(&member) }, NOW), CertificateError::Unverifiable);
+}
+
+#[test]
+fn who_comes_again_is_asked_for_no_certificate_but_for_everything_else() {
+    let cache = cache();
+    let judge = |connection: &Connection| judge_again(&members(), &Request::default(), (connection, HOST), &cache, NOW);
+    let member = Connection::of(&Sample::default());
+    let first = judge(&member).unwrap().unwrap();
+    assert_eq!(member.asked.replace(0), 4);
+    assert!(Arc::ptr_eq(&first, &judge(&member).unwrap().unwrap()));
+    assert_eq!(member.asked.get(), 3);
+    // Nothing that the connection says is remembered.
+    let other = |server_name: &[u8]| Connection { server_name: Some(server_name.to_vec()), ..Connection::of(&Sample::default()) };
+    assert_eq!(judge(&other(b"other.example.com")).unwrap_err().reason(), Reason::Misdirected);
+    assert_eq!(judge(&Connection { valid: None, ..Connection::of(&Sample::default()) }).unwrap_err(), CertificateError::Unverifiable);
+    // Nor is it another provider's.
+    let elsewhere = Remembered { cache: &cache, provider: ProviderId(1) };
+    let identity = members().authenticate(&"others".into(), &Request::default(), (&member, HOST), &elsewhere, NOW).unwrap().unwrap();
+    assert_eq!(&*identity.provider, "others");
+}
+
+#[test]
+fn a_digest_that_is_not_the_certificates_names_nothing() {
+    struct Liar(Connection);
+    impl Peer for Liar {
+        fn valid(&self) -> Option<bool> {
+            self.0.valid()
+        }
+        fn digest(&self) -> Option<Vec<u8>> {
+            Some(vec![b'a'; 64])
+        }
+        fn certificate(&self) -> Shown {
+            self.0.certificate()
+        }
+        fn server_name(&self) -> Option<Vec<u8>> {
+            self.0.server_name()
+        }
     }
-    assert_eq!(explain(&handshakes, &member, NOW), CertificateError::Unverified);
+    let cache = cache();
+    let liar = |sample: &Sample| {
+        let judged = judge_again(&members(), &Request::default(), (&Liar(Connection::of(sample)), HOST), &cache, NOW);
+        judged.unwrap().unwrap().roles.clone()
+    };
+    assert!(liar(&Sample::default()).is_some());
+    assert_eq!(liar(&Sample::with(vec![])), None);
 }

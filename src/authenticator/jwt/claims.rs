@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::date::numeric_date;
 use super::error::{Excerpt, TokenError};
@@ -48,13 +48,25 @@ impl Token<'_> {
     }
 }
 
+/// When a token is good, in seconds since the epoch, as it says so itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    pub(super) exp: Option<i64>,
+    pub(super) nbf: Option<i64>,
+    pub(super) iat: Option<i64>,
+}
+
 impl Jwt {
-    /// Whether `iss` is one of the provider's issuers, if those are named: the reason why this provider would not claim the token.
+    /// Whether `iss` is one of the provider's issuers, if those are named: the reason why this provider would not claim a token with these claims.
     ///
     /// # Errors
     /// [`TokenError::Issuer`]; a claim that is missing or no string.
-    pub fn check_issuer(&self, token: &Token<'_>) -> Result<(), TokenError> {
-        let issuer = token.string("iss")?;
+    pub fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
+        let issuer = match claims.get("iss") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(issuer)) => Some(issuer),
+            Some(_) => return Err(invalid("iss")),
+        };
         let Some(issuers) = &self.issuers else { return Ok(()) };
         let issuer = issuer.ok_or_else(|| missing("iss"))?;
         if issuers.iter().any(|accepted| accepted == issuer) { Ok(()) } else { Err(TokenError::Issuer(Excerpt::new(issuer))) }
@@ -67,7 +79,7 @@ impl Jwt {
         if !self.algorithms.contains(alg) || alg.is_hmac() != matches!(self.keys, Keys::Secret(_) | Keys::Callers(_)) {
             return Err(TokenError::AlgorithmRefused(alg));
         }
-        self.check_issuer(token)?;
+        self.check_issuer(&token.claims)?;
         let audiences = token.audiences()?;
         if let Some(accepted) = &self.audiences {
             let audiences = audiences.ok_or_else(|| missing("aud"))?;
@@ -75,12 +87,10 @@ impl Jwt {
                 return Err(TokenError::Audience);
             }
         }
-        match token.date("exp")? {
-            Some(exp) if is_over(exp, self.clock_skew, now) => return Err(TokenError::Expired),
-            None if self.max_token_lifetime.is_some() || self.required_claims.iter().any(|name| name == "exp") => {
-                return Err(missing("exp"));
-            }
-            _ => {}
+        let exp = token.date("exp")?;
+        self.check_expiry(exp, now)?;
+        if exp.is_none() && (self.max_token_lifetime.is_some() || self.required_claims.iter().any(|name| name == "exp")) {
+            return Err(missing("exp"));
         }
         if self.require_kid && token.kid.is_none() {
             return Err(TokenError::KeyUnnamed);
@@ -89,11 +99,12 @@ impl Jwt {
     }
 
     /// All the rest.
-    pub(super) fn check_after_signature(&self, token: &Token<'_>, now: UnixTime) -> Result<(), TokenError> {
+    pub(super) fn check_after_signature(&self, token: &Token<'_>, now: UnixTime) -> Result<Times, TokenError> {
         if !self.accepts_type(token.typ.as_deref()) {
             return Err(TokenError::Type(Excerpt::new(token.typ.as_deref().unwrap_or_default())));
         }
-        self.check_times(token, now)?;
+        let times = Times { exp: token.date("exp")?, nbf: token.date("nbf")?, iat: token.date("iat")? };
+        self.check_times(times, now)?;
         let subject = token.string("sub")?;
         if let Some(accepted) = &self.subjects {
             let subject = subject.ok_or_else(|| missing("sub"))?;
@@ -107,16 +118,31 @@ impl Jwt {
         }
         match self.required_claims.iter().find(|name| token.claim(name).is_none()) {
             Some(name) => Err(missing(name)),
-            None => Ok(()),
+            None => Ok(times),
         }
     }
 
+    /// What time can change for a token that was verified before.
+    ///
+    /// # Errors
+    /// It is no longer good, or, where the clock was set back, not yet.
+    pub fn check_again(&self, times: Times, now: UnixTime) -> Result<(), TokenError> {
+        self.check_expiry(times.exp, now)?;
+        self.check_times(times, now)
+    }
+
+    /// The current date must be before `exp` (section 4.1.4): at `exp` it is over.
+    fn check_expiry(&self, exp: Option<i64>, now: UnixTime) -> Result<(), TokenError> {
+        let is_over = |exp: i64| u64::try_from(exp).map_or(true, |exp| now >= UnixTime::from_seconds(exp).plus(self.clock_skew));
+        if exp.is_some_and(is_over) { Err(TokenError::Expired) } else { Ok(()) }
+    }
+
     /// `nbf` and `iat`, in whole seconds on both sides: the issuer rounded its clock down, too.
-    fn check_times(&self, token: &Token<'_>, now: UnixTime) -> Result<(), TokenError> {
-        if token.date("nbf")?.is_some_and(|nbf| millis(nbf.saturating_sub(now.seconds())) > self.clock_skew.as_millis()) {
+    fn check_times(&self, times: Times, now: UnixTime) -> Result<(), TokenError> {
+        if times.nbf.is_some_and(|nbf| millis(nbf.saturating_sub(now.seconds())) > self.clock_skew.as_millis()) {
             return Err(TokenError::NotYetValid);
         }
-        let Some(iat) = token.date("iat")? else {
+        let Some(iat) = times.iat else {
             let implied = self.max_token_age.is_some() || self.max_token_lifetime.is_some();
             return if implied { Err(missing("iat")) } else { Ok(()) };
         };
@@ -127,7 +153,7 @@ impl Jwt {
         if self.max_token_age.is_some_and(|limit| beyond(now.seconds().saturating_sub(iat), limit)) {
             return Err(TokenError::TooOld);
         }
-        let lifetime = token.date("exp")?.map(|exp| exp.saturating_sub(iat));
+        let lifetime = times.exp.map(|exp| exp.saturating_sub(iat));
         if self.max_token_lifetime.is_some_and(|limit| lifetime.is_some_and(|lifetime| beyond(lifetime, limit))) {
             return Err(TokenError::Lifetime);
         }
@@ -146,26 +172,6 @@ impl Jwt {
         }
         Ok(())
     }
-
-    /// From when on a token with these claims, verified before, is no longer good by its `exp` or its age; `None`: by time alone it stays good.
-    #[must_use]
-    pub fn good_until(&self, claims: &serde_json::Map<String, Value>) -> Option<UnixTime> {
-        let date = |name: &str| claims.get(name).and_then(Value::as_number).and_then(numeric_date);
-        let at = |seconds: i64| UnixTime::from_seconds(u64::try_from(seconds).unwrap_or_default());
-        let expires = date("exp").map(|exp| at(exp).plus(self.clock_skew));
-        // Age counts in whole seconds, and its limit is still good.
-        let ages =
-            self.max_token_age.and_then(|age| date("iat").map(|iat| at(iat).plus(Duration::from_secs(age.as_secs().saturating_add(1)))));
-        match (expires, ages) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
-    }
-}
-
-/// Whether `now < exp + skew` no longer holds. The current date must be before `exp` (section 4.1.4): at `exp` it is over.
-fn is_over(exp: i64, skew: Duration, now: UnixTime) -> bool {
-    u64::try_from(exp).map_or(true, |exp| now >= UnixTime::from_seconds(exp).plus(skew))
 }
 
 /// A span of seconds in the unit of [`Duration::as_millis`]; zero when negative.

@@ -13,14 +13,14 @@ use crate::identity::{Identity, TokenClaims};
 
 impl Jwt {
     /// Who and what the token says that its bearer is.
-    pub(super) fn identity(&self, provider: &Arc<str>, token: &Token<'_>, signer: Signer<'_>) -> Result<Identity, TokenError> {
+    pub(super) fn identity(&self, provider: &Arc<str>, token: Token<'_>, signer: Signer<'_>) -> Result<Identity, TokenError> {
         let (subject, roles, scopes) = self.identity.read(&token.claims, signer.caller)?;
         Ok(Identity {
             provider: Arc::clone(provider),
             subject,
             roles,
             scopes,
-            token: Some(TokenClaims { claims: token.claims.clone(), encoded: token.payload.clone().into_owned() }),
+            token: Some(TokenClaims { claims: token.claims, encoded: token.payload.into_owned() }),
             credential: signer.credential,
             ..Identity::default()
         })

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::identity::Identity;
 use crate::keys::Alg;
 use crate::reason::Reason;
 use crate::signature::signing::{SECRET, sign};
@@ -76,7 +77,7 @@ fn with_set(keys: &[Value]) -> Jwt {
 }
 
 /// By the module, with a budget that is never spent.
-fn authenticate(jwt: &Jwt, token: &Token<'_>, remote: Option<&KeySet>, now: UnixTime) -> Result<Verdict, TokenError> {
+fn authenticate(jwt: &Jwt, token: Token<'_>, remote: Option<&KeySet>, now: UnixTime) -> Result<Verdict, TokenError> {
     let budget = RefCell::new(Budget::new(1000));
     jwt.authenticate(&"provider".into(), token, remote, now, &Bounded { verify: &Module, budget: &budget, now })
 }
@@ -88,8 +89,8 @@ fn judge(jwt: &Jwt, token: &str) -> Result<Identity, TokenError> {
 fn judge_at(jwt: &Jwt, token: &str, millis: i64) -> Result<Identity, TokenError> {
     let token = jwt.read(token.as_bytes())?;
     let now = UnixTime::from_millis(u64::try_from(millis).unwrap());
-    match authenticate(jwt, &token, None, now)? {
-        Verdict::Good(identity) => Ok(*identity),
+    match authenticate(jwt, token, None, now)? {
+        Verdict::Good(verified) => Ok((*verified.identity).clone()),
         Verdict::KeysNeeded | Verdict::KeyUnknown(..) => Err(TokenError::Malformed("no keys are missing in these tests")),
     }
 }

@@ -43,7 +43,7 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Granted {
     /// Whose credential it is.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// When the answer ends, if it says so.
     pub expires: Option<UnixTime>,
     /// The answer's length in bytes.
@@ -87,7 +87,7 @@ impl Verdict {
     ///
     /// # Errors
     /// [`RemoteError::Denied`], also where the answer has ended; [`RemoteError::Unavailable`].
-    pub fn identity(&self, now: UnixTime) -> Result<&Identity, RemoteError> {
+    pub fn identity(&self, now: UnixTime) -> Result<&Arc<Identity>, RemoteError> {
         match self {
             Self::Granted(granted) if granted.expires.is_some_and(|end| now >= end) => Err(RemoteError::Denied("the answer has expired")),
             Self::Granted(granted) => Ok(&granted.identity),
@@ -132,7 +132,7 @@ impl Remote {
             }
         }
         let token = Some(TokenClaims { claims: members, encoded: URL_SAFE_NO_PAD.encode(body) });
-        let identity = Identity { provider: Arc::clone(provider), subject, roles, scopes, token, ..Identity::default() };
+        let identity = Arc::new(Identity { provider: Arc::clone(provider), subject, roles, scopes, token, ..Identity::default() });
         Ok(Verdict::Granted(Box::new(Granted { identity, expires, length: body.len() })))
     }
 }

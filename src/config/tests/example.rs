@@ -85,6 +85,7 @@ fn example() -> Value {
             "resource_metadata": "https://api.example/.well-known/oauth-protected-resource",
         },
         "paths": {"encoded_slash": "refuse", "empty_segments": "refuse", "parameters": "keep"},
+        "cache": {"entries": "10000", "bytes": "16MiB"},
         "limits": {"waiting": "1000", "slow_verifications": 200},
         "revoked": {"subjects": ["partners/billing"], "jti": ["1"], "kids": ["k"], "certificate_sha256": [DIGEST]},
         "mode": "enforce",
@@ -103,6 +104,7 @@ fn the_documented_example_loads() {
     assert_eq!(names(&policy), ["cognito", "members", "partners"]);
     assert!(policy.names_paths);
     assert!(!policy.paths.encoded_slash && policy.paths.parameters);
+    assert_eq!(policy.cache, crate::cache::Bounds { entries: 10_000, bytes: 16 << 20 });
     assert_eq!((policy.limits.waiting, policy.limits.slow_verifications), (1000, 200));
 
     let Kind::Jwt { jwt, from } = &policy.providers[0].kind else { panic!() };

@@ -63,7 +63,6 @@ fn many_faults_are_found_in_one_go() {
 #[test]
 fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
     let cases = [
-        ("/cache", json!({"entries": 10}), "cache: "),
         ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),
         ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
     ];

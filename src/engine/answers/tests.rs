@@ -1,12 +1,13 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::authenticator::remote::Granted;
-use crate::identity::Identity;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 const CACHE: Duration = Duration::from_secs(60);
 
 fn granted(length: usize, expires: Option<UnixTime>) -> Rc<Verdict> {
-    Rc::new(Verdict::Granted(Box::new(Granted { identity: Identity::default(), expires, length })))
+    Rc::new(Verdict::Granted(Box::new(Granted { identity: Arc::default(), expires, length })))
 }
 
 fn denied() -> Rc<Verdict> {

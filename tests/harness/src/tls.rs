@@ -82,7 +82,11 @@ impl Tls {
         self
     }
 
-    pub(crate) fn config(&self, alpn: &[u8]) -> Result<Arc<ClientConfig>, Error> {
+    /// The client's configuration for rustls, with this one protocol offered by ALPN (`http/1.1`, `h2`).
+    ///
+    /// # Errors
+    /// Of rustls, for a certificate or key that it can't use.
+    pub fn config(&self, alpn: &[u8]) -> Result<Arc<ClientConfig>, Error> {
         let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(config) = configs.get(alpn) {
             return Ok(Arc::clone(config));
@@ -121,7 +125,11 @@ impl Tls {
         Ok(config)
     }
 
-    pub(crate) fn name(&self) -> Result<ServerName<'static>, Error> {
+    /// The server name that it asks for, or would.
+    ///
+    /// # Errors
+    /// If that is no server name.
+    pub fn name(&self) -> Result<ServerName<'static>, Error> {
         let name = self.server_name.clone().unwrap_or_else(|| HOST.to_owned());
         ServerName::try_from(name).map_err(|error| Error::General(error.to_string()))
     }

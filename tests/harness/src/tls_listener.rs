@@ -72,7 +72,8 @@ impl TlsListener {
         self
     }
 
-    pub(crate) fn filter_chain(&self, manager: Value) -> Value {
+    /// The filter chain around this HTTP connection manager.
+    pub fn filter_chain(&self, manager: Value) -> Value {
         let mut common = json!({
             "alpn_protocols": ["h2", "http/1.1"],
             "tls_certificates": [{

@@ -36,12 +36,12 @@ fn escaped(sample: &Sample) -> String {
     from_pem(sample.pem().as_bytes()).unwrap().percent_encoded_pem()
 }
 
-fn judge_request(provider: &ClientCertificate, request: &Request, peer: &dyn Peer) -> Result<Option<Identity>, CertificateError> {
-    provider.authenticate(&"members".into(), request, peer, HOST, NOW)
+fn judge_request(provider: &ClientCertificate, request: &Request, peer: &dyn Peer) -> Result<Option<Arc<Identity>>, CertificateError> {
+    super::judge_request(provider, request, (peer, HOST), NOW)
 }
 
 #[track_caller]
-fn assert_reason(judged: Result<Option<Identity>, CertificateError>, reason: Reason) -> String {
+fn assert_reason(judged: Result<Option<Arc<Identity>>, CertificateError>, reason: Reason) -> String {
     let error = judged.unwrap_err();
     let text = error.to_string();
     assert_eq!(error.reason(), reason, "{text}");
@@ -62,7 +62,7 @@ fn a_trusted_proxys_word_is_taken() {
         [by_uri(&[PROXY]), by_uri(&["urn:other", PROXY]), dns(&["proxy.example"]), sha256(vec![digest]), sha256(vec![[1; 32], digest])]
     {
         let identity = judge_request(&good, &request, &connection).unwrap().unwrap();
-        assert_eq!(identity.certificate.unwrap().der(), member.der());
+        assert_eq!(identity.certificate.as_ref().unwrap().der(), member.der());
     }
     for bad in [
         by_uri(&[]),
@@ -142,7 +142,8 @@ fn without_the_header_nothing_is_asked_and_over_the_network_never() {
     assert!(judge_request(&behind(Trusted::NetworkOnly), &request, &Plaintext).unwrap().is_some());
     assert_eq!(connection.asked.get(), 0);
     judge_request(&by_uri(&[PROXY]), &request, &connection).unwrap();
-    assert_eq!(connection.asked.get(), 3);
+    // Whether it was verified, its digest and its server name twice, and once the certificate.
+    assert_eq!(connection.asked.get(), 7);
 }
 
 #[test]
@@ -208,7 +209,7 @@ fn a_listener_is_trusted_only_where_envoy_has_no_word_for_it() {
     let member = escaped(&Sample::default());
     let request = Request { headers: [("x-forwarded-client-cert", own.as_str()), (HEADER, &member)].into_iter().collect() };
     let identity = judge_request(&proxied, &request, &old(&proxy())).unwrap().unwrap();
-    assert_eq!(identity.certificate.unwrap().der(), Sample::default().der());
+    assert_eq!(identity.certificate.as_ref().unwrap().der(), Sample::default().der());
     assert_reason(judge_request(&proxied, &with_header(&[&member]), &old(&proxy())), Reason::CertificateUntrustedSource);
 }
 
@@ -233,7 +234,7 @@ fn what_old_envoys_forward_is_bound_to_the_connection() {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let judged = judge_request(&by_listener(), &forwarded(&values), &old(&member));
         let identity = judged.unwrap_or_else(|error| panic!("{what}: {error}")).unwrap();
-        assert_eq!(identity.certificate.unwrap().der(), member.der(), "{what}");
+        assert_eq!(identity.certificate.as_ref().unwrap().der(), member.der(), "{what}");
     }
     let raw = escaped(&member);
     for values in [
@@ -257,7 +258,7 @@ fn what_old_envoys_forward_is_bound_to_the_connection() {
     assert_reason(judge_request(&by_listener(), &forwarded(&[&huge]), &old(&member)), Reason::CredentialTooLarge);
     // Where Envoy shows the certificate itself, nobody looks there; nor without one, nor unless somebody vouches for it.
     let identity = judge_request(&by_listener(), &forwarded(&[&other]), &Connection::of(&member)).unwrap().unwrap();
-    assert_eq!(identity.certificate.unwrap().der(), member.der());
+    assert_eq!(identity.certificate.as_ref().unwrap().der(), member.der());
     assert!(judge_request(&by_listener(), &forwarded(&[&cert]), &Plaintext).unwrap().is_none());
     assert_reason(judge_request(&members(), &forwarded(&[&cert]), &old(&member)), Reason::CertificateUnverified);
     // A digest that is none is nobody's.
@@ -272,4 +273,22 @@ fn what_old_envoys_forward_is_bound_to_the_connection() {
     let connection = Connection { shown: Shown::Digest(digest), ..old(&member) };
     let error = judge_request(&by_listener(), &forwarded(&[&cert]), &connection).unwrap_err();
     assert_eq!(error, CertificateError::Malformed(Malformed::Version));
+}
+
+#[test]
+fn who_sends_a_proxys_digest_for_a_certificate_is_nobody() {
+    let cache = cache();
+    let provider = by_uri(&[PROXY]);
+    let connection = Connection::of(&proxy());
+    let judge = |value: &str| judge_again(&provider, &with_header(&[value]), (&connection, HOST), &cache, NOW);
+    let member = judge(&escaped(&Sample::default())).unwrap().unwrap();
+    assert!(Arc::ptr_eq(&member, &judge(&escaped(&Sample::default())).unwrap().unwrap()));
+    // Both are remembered now, each as what it was.
+    for digest in [proxy(), Sample::default()].map(|sample| from_pem(sample.pem().as_bytes()).unwrap().fingerprint()) {
+        assert_eq!(judge(&digest).unwrap_err().reason(), Reason::CertificateMalformed);
+    }
+    // And the proxy is nobody's member, although it is known.
+    let direct = ClientCertificate { source: CertificateSource::Connection(HANDSHAKE), ..members() };
+    let identity = judge_again(&direct, &Request::default(), (&connection, HOST), &cache, NOW).unwrap().unwrap();
+    assert_eq!(identity.subject.as_deref(), Some("proxy"));
 }

@@ -167,7 +167,7 @@ proptest! {
         let place = place.get_mut(&mut bad);
         prop_assume!(*place != byte);
         *place = byte;
-        let verdict = Token::parse(&bad).and_then(|token| authenticate(&plain(), &token, None, UnixTime::from_seconds(1)));
+        let verdict = Token::parse(&bad).and_then(|token| authenticate(&plain(), token, None, UnixTime::from_seconds(1)));
         prop_assert!(verdict.is_err());
     }
 

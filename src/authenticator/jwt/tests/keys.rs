@@ -135,7 +135,7 @@ fn only_tokens_that_could_pass_ask_for_keys() {
     let set = KeySet::from_value(&json!({"keys": [jwk(Alg::ES256)]}), jwt.algorithms).unwrap().0;
     let ask = |header: &str, claims: Value, remote: Option<&KeySet>| {
         let text = signed(Alg::ES256, header, &claims.to_string());
-        authenticate(&jwt, &Token::parse(text.as_bytes()).unwrap(), remote, now)
+        authenticate(&jwt, Token::parse(text.as_bytes()).unwrap(), remote, now)
     };
     let good = json!({"iss": "https://issuer", "aud": ["x", "api"], "exp": NOW + 10, "iat": NOW, "jti": "1"});
     let header = r#"{"alg":"ES256","kid":"ES256"}"#;

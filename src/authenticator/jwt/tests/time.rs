@@ -111,20 +111,34 @@ fn lifetime_implies_both_of_its_ends() {
 }
 
 #[test]
-fn what_a_cached_verdict_ends_with() {
+fn a_token_that_was_verified_before_ends_at_the_same_instant() {
     let jwt = with(|jwt| {
         jwt.clock_skew = Duration::from_secs(5);
         jwt.max_token_age = Some(Duration::from_secs(60));
+        jwt.max_token_lifetime = Some(Duration::from_secs(10_000));
     });
-    let until = |claims: Value| jwt.good_until(claims.as_object().unwrap()).map(UnixTime::millis);
-    assert_eq!(until(json!({"iat": 100, "exp": 120})), Some(125_000));
-    assert_eq!(until(json!({"iat": 100, "exp": 1000})), Some(161_000));
-    assert_eq!(until(json!({"iat": 100})), Some(161_000));
-    assert_eq!(plain().good_until(json!({"iat": 100}).as_object().unwrap()), None);
-    // The verdict changes at that very instant.
-    for claims in [json!({"iat": NOW, "exp": NOW + 20}), json!({"iat": NOW, "exp": NOW + 1000})] {
-        let end = i64::try_from(until(claims.clone()).unwrap()).unwrap();
-        assert_eq!(at(&jwt, claims.clone(), end - 1), None);
-        assert!(at(&jwt, claims, end).is_some());
+    for claims in [
+        json!({"iat": NOW, "exp": NOW + 20}),
+        json!({"iat": NOW, "exp": NOW + 1000}),
+        json!({"iat": NOW, "exp": NOW + 1000, "nbf": NOW + 5}),
+    ] {
+        let text = token(&claims);
+        let verified = |millis| {
+            let now = UnixTime::from_millis(u64::try_from(millis).unwrap());
+            match authenticate(&jwt, jwt.read(text.as_bytes()).unwrap(), None, now) {
+                Ok(Verdict::Good(verified)) => Ok(verified.times),
+                other => Err(other.unwrap_err()),
+            }
+        };
+        let times = verified(NOW * 1000).unwrap();
+        let mut ends = 0;
+        for second in -70..=70 {
+            for millis in [(NOW + second) * 1000 - 1, (NOW + second) * 1000] {
+                let again = jwt.check_again(times, UnixTime::from_millis(u64::try_from(millis).unwrap()));
+                assert_eq!(again, verified(millis).map(drop), "{claims} {millis}");
+                ends += u32::from(again.is_err());
+            }
+        }
+        assert!(ends > 0, "{claims}");
     }
 }
