@@ -59,7 +59,8 @@ instructions: ## count the instructions of each path with valgrind's callgrind; 
 
 bench: tools build ## measure what a request costs an Envoy worker, beside Envoy's own filters; ONLY=rs256,static: these; ROUNDS=, REQUESTS=, CONNECTIONS=
 	.ci/build-module portcullis-empty
-	ONLY=$(ONLY) ROUNDS=$(ROUNDS) REQUESTS=$(REQUESTS) CONNECTIONS=$(CONNECTIONS) WARM_UP=$(WARM_UP) cargo bench --locked --profile load --bench envoy
+	ONLY=$(ONLY) ROUNDS=$(ROUNDS) REQUESTS=$(REQUESTS) CONNECTIONS=$(CONNECTIONS) WARM_UP=$(WARM_UP) MANY=$(MANY) RESULTS=$(RESULTS) \
+		cargo bench --locked --profile load --bench envoy
 
 fetches: tools build ## count the fetches of key sets with one, two and four workers, for six minutes
 	cargo test --locked --bench shared_keys
