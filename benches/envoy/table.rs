@@ -31,7 +31,7 @@ fn costs(report: &Value, part: &str) -> String {
     let settings = &report["settings"];
     let mut text = format!(
         "CPU time of one worker for a request, in microseconds (medians of {} rounds of {} requests over {} connections):\n\n\
-         | {part} | all | over its floor | difference of the least | of Envoy's own | at most / goal | requests/s | p50 us | p99 us |\n\
+         | {part} | all | over its floor | difference of the least | of Envoy's own, uncached | at most / goal | requests/s | p50 us | p99 us |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         settings["rounds"], settings["requests"], settings["connections"]
     );
