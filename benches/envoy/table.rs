@@ -31,7 +31,7 @@ fn costs(report: &Value, part: &str) -> String {
     let settings = &report["settings"];
     let mut text = format!(
         "CPU time of one worker for a request, in microseconds (medians of {} rounds of {} requests over {} connections):\n\n\
-         | {part} | all | over its floor | difference of the least | of Envoy's own | at most / goal | requests/s | p50 us | p99 us |\n\
+         | {part} | all | over its floor | difference of the least | of Envoy's own, uncached | at most / goal | requests/s | p50 us | p99 us |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         settings["rounds"], settings["requests"], settings["connections"]
     );
@@ -82,9 +82,8 @@ fn memory(report: &Value, part: &str) -> String {
         .to_owned();
     let bytes = |row: &Value, workers: &str| row["bytes_by_workers"][workers].as_f64();
     let mib = |bytes: f64| format!("{:.1}", bytes / f64::from(1 << 20));
+    let floor = rows(report, part).find(|row| row["name"] == "bare").and_then(|row| bytes(row, "1"));
     for row in rows(report, part) {
-        let floor = if row["requests"] == 0 { "bare" } else { "bare-many" };
-        let floor = rows(report, part).find(|row| row["name"] == *floor).and_then(|row| bytes(row, "1"));
         let (one, two) = (bytes(row, "1"), bytes(row, "2"));
         let difference = |more: Option<f64>, less: Option<f64>| more.zip(less).map_or(String::new(), |(more, less)| mib(more - less));
         let figures = [one.map_or(String::new(), mib), difference(one, floor), difference(two, one)];

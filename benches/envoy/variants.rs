@@ -141,11 +141,13 @@ fn by_token(algorithm: Algorithm, names: [&'static str; 4], goals: [Option<Goal>
     ours_seen.native = Some(native_new);
     let mut ours_new = ours(new, title("portcullis", "never seen"), policy, each.clone()).native(native_new);
     ours_new.goal = new_goal;
-    let mut variants = vec![ours_seen, ours_new, Variant::new(native_new, title("jwt_authn", "without cache"), native_filter(false), each)];
+    let slow = if is_slow { SLOW } else { 1 };
+    let native_new = Variant::new(native_new, title("jwt_authn", "without cache"), native_filter(false), each).slow(slow);
+    let mut variants = vec![ours_seen, ours_new.slow(slow), native_new];
     if !native_seen.is_empty() {
         variants.push(Variant::new(native_seen, title("jwt_authn", "in its cache"), native_filter(true), once));
     }
-    variants.into_iter().map(|variant| if is_slow { variant.slow(SLOW) } else { variant }).collect()
+    variants
 }
 
 pub(crate) fn ours(name: &'static str, title: &'static str, policy: Value, traffic: Traffic) -> Variant {
