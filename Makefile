@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint run bench fetches geth alloy clean
+.PHONY: help tools build modules reproducible test lint run bench instructions fetches geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -54,9 +54,13 @@ run: build ## run a configuration under envoy/ with stand-ins, and show what pas
 	cargo build --locked -p portcullis-harness --bin stage
 	ONCE=$(ONCE) SYSTEM=$(SYSTEM) cargo run --locked --quiet -p portcullis-harness --bin stage
 
+instructions: ## count the instructions of each path with valgrind's callgrind; NAME=...: of those that have this in their name
+	cargo bench --locked --bench instructions -- $(if $(NAME),'$(NAME)')
+
 bench: tools build ## measure what a request costs an Envoy worker, beside Envoy's own filters; ONLY=rs256,static: these; ROUNDS=, REQUESTS=, CONNECTIONS=
 	.ci/build-module portcullis-empty
-	ONLY=$(ONLY) ROUNDS=$(ROUNDS) REQUESTS=$(REQUESTS) CONNECTIONS=$(CONNECTIONS) WARM_UP=$(WARM_UP) cargo bench --locked --profile load --bench envoy
+	ONLY=$(ONLY) ROUNDS=$(ROUNDS) REQUESTS=$(REQUESTS) CONNECTIONS=$(CONNECTIONS) WARM_UP=$(WARM_UP) MANY=$(MANY) RESULTS=$(RESULTS) \
+		cargo bench --locked --profile load --bench envoy
 
 fetches: tools build ## count the fetches of key sets with one, two and four workers, for six minutes
 	cargo test --locked --bench shared_keys

@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::policy::{ROLE, ROLES};
 use crate::variant::{Transport, Variant};
-use portcullis_harness::{Authority, Envoy, HOST, Launch, Leaf, Tls, TlsListener, der_utf8_sequence};
+use portcullis_harness::{Authority, Envoy, HOST, Launch, Leaf, Tls, TlsListener, cluster, der_utf8_sequence};
 use serde_json::{Value, json};
 
 /// One that runs.
@@ -13,11 +13,20 @@ pub(crate) struct Running {
 }
 
 /// Starts one for these variants.
-pub(crate) fn start(variants: &[Variant], workers: u32, clusters: &[Value]) -> Result<Running, Failure> {
+pub(crate) fn start(variants: &[Variant], workers: u32) -> Result<Running, Failure> {
+    let (launch, tls) = launch(variants, workers, None);
+    let envoy = launch.try_start().map_err(|failure| failure.to_string())?;
+    Ok(Running { envoy, tls })
+}
+
+/// One for these variants, to be started; the port is for the only one, if it matters.
+pub(crate) fn launch(variants: &[Variant], workers: u32, port: Option<u16>) -> (Launch, Tls) {
     let authority = Authority::new("of the benchmark");
     let server = TlsListener::new(&authority.server(&[HOST])).clients_of(&authority).required();
     let client = authority.issue(Leaf::new().common_name("carol").extension(ROLES, der_utf8_sequence(&[ROLE])));
-    let listeners: Vec<Value> = variants.iter().map(|variant| listener(variant, &server)).collect();
+    let listeners: Vec<Value> = variants.iter().map(|variant| listener(variant, &server, port.unwrap_or(0))).collect();
+    let helpers = variants.iter().filter_map(|variant| variant.helper);
+    let clusters: Vec<Value> = helpers.map(|helper| cluster(helper.cluster, helper.address)).collect();
     let bootstrap = json!({
         "node": {"id": "bench", "cluster": "bench"},
         "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
@@ -27,8 +36,7 @@ pub(crate) fn start(variants: &[Variant], workers: u32, clusters: &[Value]) -> R
     });
     // A line for each refusal is rationed by the second. The short turns here would have many more of them than a flood has, so there are none.
     let launch = Launch::new(bootstrap.to_string()).concurrency(workers).component_log_level("wasm:warning");
-    let envoy = launch.try_start().map_err(|failure| failure.to_string())?;
-    Ok(Running { envoy, tls: Tls::new(&authority).identity(&client) })
+    (launch, Tls::new(&authority).identity(&client))
 }
 
 impl Running {
@@ -38,7 +46,7 @@ impl Running {
     }
 }
 
-fn listener(variant: &Variant, server: &TlsListener) -> Value {
+fn listener(variant: &Variant, server: &TlsListener, port: u16) -> Value {
     let mut filters = variant.filters.clone();
     filters.push(json!({
         "name": "envoy.filters.http.router",
@@ -55,7 +63,9 @@ fn listener(variant: &Variant, server: &TlsListener) -> Value {
     }});
     let mut listener = json!({
         "name": variant.name,
-        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        // With several workers each gets as many connections as any other.
+        "connection_balance_config": {"exact_balance": {}},
         "filter_chains": [{"filters": [manager.clone()]}]
     });
     if variant.transport == Transport::Mutual {

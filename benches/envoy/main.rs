@@ -11,22 +11,31 @@
     reason = "a program that can't go on ends"
 )]
 
+mod chart;
 mod connection;
 mod envoy;
+mod ext_authz;
 mod filters;
 mod goal;
 mod load;
+mod machine;
+mod memory;
 mod policy;
+mod process;
+mod report;
 mod request;
 mod rounds;
+mod scale;
 mod settings;
+mod start;
 mod statistics;
 mod table;
+mod throughput;
 mod tokens;
 mod variant;
 mod variants;
-mod worker;
 
+use serde_json::json;
 use settings::Settings;
 use std::process::ExitCode;
 
@@ -45,8 +54,26 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let settings = Settings::from_environment()?;
-    let variants = variants::chosen(&settings)?;
-    let results = rounds::run(&settings, &variants)?;
-    println!("{}", table::paths(&settings, &variants, &results));
-    Ok(())
+    let machine = machine::facts();
+    let paths = variants::chosen(&settings)?;
+    let scale = scale::chosen(&settings)?;
+    let mut report = json!({
+        "machine": machine,
+        "settings": {"rounds": settings.rounds, "requests": settings.requests, "connections": settings.connections}
+    });
+    for (part, variants) in [("paths", &paths), ("scale", &scale)] {
+        if !variants.is_empty() {
+            report[part] = report::rows(variants, &rounds::run(&settings, variants)?).into();
+        }
+    }
+    if settings.is_wanted("throughput") {
+        report["throughput"] = throughput::measure(&settings, &variants::of_names(&throughput::PATHS)?)?.into();
+    }
+    if settings.is_wanted("memory") {
+        report["memory"] = memory::measure(&settings)?.into();
+    }
+    if settings.is_wanted("start") {
+        report["start"] = start::measure()?.into();
+    }
+    report::publish(&settings, &report)
 }

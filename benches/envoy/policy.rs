@@ -3,7 +3,7 @@
 use crate::tokens::{AUDIENCE, ISSUER};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_harness::{Key, Plugin, jwks};
+use portcullis_harness::{Algorithm, Key, Plugin, jwks};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ pub(crate) fn secret(caller: usize) -> String {
 
 fn secrets(callers: usize) -> Value {
     let callers: Vec<Value> =
-        (0..callers).map(|caller| json!({"id": format!("caller-{caller:06}"), "secrets": [{"sha256": sha256(&secret(caller))}]})).collect();
+        (0..callers).map(|caller| json!({"id": caller_id(caller), "secrets": [{"sha256": sha256(&secret(caller))}]})).collect();
     json!({"static_secret": {"callers": callers}})
 }
 
@@ -51,6 +51,33 @@ pub(crate) fn jwt_by_set(keys: &[Key]) -> Value {
 pub(crate) fn jwt_by_secret(key: &Key) -> Value {
     let secret = json!({"base64": STANDARD.encode(key.secret_bytes())});
     jwt(json!({"secret": secret}), std::slice::from_ref(key))
+}
+
+/// Tokens of so many callers, each with a key of its own; [`caller_key`] has the keys.
+pub(crate) fn jwt_by_caller(callers: usize) -> Value {
+    let list: Vec<Value> = (0..callers)
+        .map(|caller| json!({"id": caller_id(caller), "secrets": [{"base64": STANDARD.encode(caller_key(caller).secret_bytes())}]}))
+        .collect();
+    jwt(json!({"callers": {"by": {"jose": "kid"}, "list": list}}), &[caller_key(0)])
+}
+
+/// The key of a caller, which its tokens name.
+pub(crate) fn caller_key(caller: usize) -> Key {
+    Key::secret(Algorithm::HS256, format!("the key of caller {caller:06}, 32 octets and more")).with_kid(&caller_id(caller))
+}
+
+fn caller_id(caller: usize) -> String {
+    format!("caller-{caller:06}")
+}
+
+/// So many rules, of which the last is for the request: the others name other paths by this field of a match.
+pub(crate) fn rules(count: usize, field: &str) -> Value {
+    let others = (1..count).map(|rule| {
+        let path = if field == "path_template" { format!("/service-{rule:04}/{{tenant}}/**") } else { format!("/service-{rule:04}") };
+        json!({"match": {field: path}, "require": "partners"})
+    });
+    let rules: Vec<Value> = others.chain([json!({"match": {"path_prefix": "/accounts"}, "require": "partners"})]).collect();
+    json!({"providers": {"partners": secrets(1)}, "rules": rules})
 }
 
 fn jwt(keys: Value, of: &[Key]) -> Value {

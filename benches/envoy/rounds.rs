@@ -3,11 +3,12 @@
 use crate::Failure;
 use crate::envoy::{self, Running};
 use crate::load::Load;
+use crate::process::{Process, Threads};
 use crate::settings::Settings;
 use crate::statistics::{least, median, quantile};
 use crate::variant::Variant;
-use crate::worker::Workers;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// What the turns of one variant gave, in their order.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Turns {
     pub(crate) cpu: Vec<f64>,
     /// The same over the floor in the same round.
     pub(crate) over: Vec<f64>,
+    /// CPU time of a helper for a request, in microseconds.
+    pub(crate) beside: Vec<f64>,
     /// Requests a second.
     pub(crate) rate: Vec<f64>,
     /// Half of the requests took at most so many microseconds.
@@ -40,8 +43,9 @@ impl Turns {
 pub(crate) type Results = HashMap<&'static str, Turns>;
 
 pub(crate) fn run(settings: &Settings, variants: &[Variant]) -> Result<Results, Failure> {
-    let running = envoy::start(variants, 1, &[])?;
-    let mut bench = Bench { settings, workers: Workers::of(running.envoy.process_id())?, lanes: lanes(settings, variants, &running)? };
+    let running = envoy::start(variants, 1)?;
+    let workers = Process::envoy(running.envoy.process_id())?.workers()?;
+    let mut bench = Bench { settings, workers, lanes: lanes(settings, variants, &running)? };
     for (index, variant) in variants.iter().enumerate() {
         bench.send(index, variant, settings.warm_up(variant))?;
     }
@@ -58,15 +62,16 @@ pub(crate) fn run(settings: &Settings, variants: &[Variant]) -> Result<Results, 
             let over = results[variant.name].cpu[round] - results[floor].cpu[round];
             results.entry(variant.name).or_default().over.push(over);
         }
-        eprint!("\rround {} of {}", round + 1, settings.rounds);
+        if (round + 1) % 10 == 0 {
+            eprintln!("round {} of {}", round + 1, settings.rounds);
+        }
     }
-    eprintln!();
     Ok(results)
 }
 
 struct Bench<'a> {
     settings: &'a Settings,
-    workers: Workers,
+    workers: Threads,
     lanes: Vec<Lane>,
 }
 
@@ -75,12 +80,14 @@ struct Lane {
     load: Load,
     /// How many requests it has had.
     sent: usize,
+    helper: Option<Threads>,
 }
 
 fn lanes(settings: &Settings, variants: &[Variant], running: &Running) -> Result<Vec<Lane>, Failure> {
     let open = |variant: &Variant| {
         let load = Load::open(running.envoy.listener(variant.name), running.tls(variant), settings.connections)?;
-        Ok(Lane { load, sent: 0 })
+        let helper = variant.helper.map(|helper| Threads::own(helper.thread)).transpose()?;
+        Ok(Lane { load, sent: 0, helper })
     };
     variants.iter().map(open).collect()
 }
@@ -98,10 +105,12 @@ impl Bench<'_> {
     #[allow(clippy::cast_precision_loss, reason = "counts of some thousands")]
     fn turn(&mut self, index: usize, variant: &Variant, turns: &mut Turns) -> Result<(), Failure> {
         let count = self.settings.turn(variant);
-        let before = self.workers.cpu_time()?;
+        let micros = |spent: Duration| spent.as_secs_f64() * 1e6 / count as f64;
+        let helped = |lane: &Lane| lane.helper.as_ref().map(Threads::cpu_time).transpose();
+        let before = (self.workers.cpu_time()?, helped(&self.lanes[index])?);
         let sent = self.send(index, variant, count)?;
-        let spent = self.workers.cpu_time()?.saturating_sub(before);
-        turns.cpu.push(spent.as_secs_f64() * 1e6 / count as f64);
+        turns.cpu.push(micros(self.workers.cpu_time()?.saturating_sub(before.0)));
+        turns.beside.extend(helped(&self.lanes[index])?.zip(before.1).map(|(after, before)| micros(after.saturating_sub(before))));
         turns.rate.push(count as f64 / sent.elapsed.as_secs_f64());
         let latencies: Vec<f64> = sent.latencies.iter().map(|latency| latency.as_secs_f64() * 1e6).collect();
         turns.p50.push(median(&latencies));

@@ -2,7 +2,9 @@
 
 use crate::Failure;
 use crate::variant::Variant;
+use portcullis_harness::{target_directory, workspace};
 use std::env;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// How much is measured, and of what.
@@ -15,6 +17,10 @@ pub(crate) struct Settings {
     pub(crate) requests: usize,
     /// How many requests each variant gets before anything counts: V8 compiles anew what has run for a while.
     pub(crate) warm_up: usize,
+    /// How many requests fill the memory.
+    pub(crate) many: usize,
+    /// Where the report goes.
+    pub(crate) folder: PathBuf,
     /// How many connections each variant has, all of them busy.
     pub(crate) connections: usize,
 }
@@ -27,6 +33,8 @@ impl Settings {
             rounds: number("ROUNDS", 40)?,
             requests: number("REQUESTS", 400)?,
             warm_up: number("WARM_UP", 2000)?,
+            many: number("MANY", 1_000_000)?,
+            folder: text("RESULTS").map_or_else(|| target_directory().join("bench"), |folder| workspace().join(folder)),
             connections: number("CONNECTIONS", 10)?,
         })
     }
@@ -34,13 +42,19 @@ impl Settings {
 
 /// A variable that is empty counts as none: that is how make passes it on.
 fn number<T: FromStr<Err: std::fmt::Display>>(name: &str, otherwise: T) -> Result<T, Failure> {
-    match env::var(name) {
-        Ok(text) if !text.is_empty() => text.parse().map_err(|wrong| format!("{name}={text}: {wrong}").into()),
-        _ => Ok(otherwise),
-    }
+    text(name).map_or(Ok(otherwise), |text| text.parse().map_err(|wrong| format!("{name}={text}: {wrong}").into()))
+}
+
+fn text(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 impl Settings {
+    /// Whether `ONLY` names this part or variant.
+    pub(crate) fn is_wanted(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()))
+    }
+
     /// How many requests a turn of this variant has.
     pub(crate) fn turn(&self, variant: &Variant) -> usize {
         (self.requests / variant.slow).max(self.connections)
@@ -48,6 +62,6 @@ impl Settings {
 
     /// How many requests warm this variant up.
     pub(crate) fn warm_up(&self, variant: &Variant) -> usize {
-        (self.warm_up / variant.slow).max(self.connections)
+        (self.warm_up / variant.slow).max(self.connections).max(variant.least_warm_up)
     }
 }

@@ -4,6 +4,7 @@ use crate::goal::Goal;
 use crate::request::request;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// One way to treat a request.
@@ -25,6 +26,17 @@ pub(crate) struct Variant {
     pub(crate) goal: Option<Goal>,
     /// Divides the number of requests in a turn, where one takes long.
     pub(crate) slow: usize,
+    /// How many requests have to come before anything counts.
+    pub(crate) least_warm_up: usize,
+    /// What the filters ask, and the name of the thread of this process that answers: its CPU time counts, too.
+    pub(crate) helper: Option<Helper>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Helper {
+    pub(crate) cluster: &'static str,
+    pub(crate) address: SocketAddr,
+    pub(crate) thread: &'static str,
 }
 
 /// How clients come.
@@ -42,6 +54,8 @@ pub(crate) enum Traffic {
     Same(Vec<u8>),
     /// Each another token; the list is long enough for all of them.
     Each(Arc<Vec<String>>),
+    /// These tokens, again and again.
+    Cycle(Arc<Vec<String>>),
 }
 
 impl Traffic {
@@ -57,9 +71,11 @@ impl Traffic {
 
     /// The request of this number.
     pub(crate) fn request(&self, number: usize) -> Cow<'_, [u8]> {
+        let bearer = |token: &str| Cow::Owned(request(Some(&format!("Bearer {token}"))));
         match self {
             Self::Same(request) => Cow::Borrowed(request),
-            Self::Each(tokens) => Cow::Owned(request(Some(&format!("Bearer {}", tokens[number])))),
+            Self::Each(tokens) => bearer(&tokens[number]),
+            Self::Cycle(tokens) => bearer(&tokens[number % tokens.len()]),
         }
     }
 }
@@ -78,6 +94,8 @@ impl Variant {
             native: None,
             goal: None,
             slow: 1,
+            least_warm_up: 0,
+            helper: None,
         }
     }
 
@@ -114,6 +132,12 @@ impl Variant {
     #[must_use]
     pub(crate) fn goal(mut self, goal: Goal) -> Self {
         self.goal = Some(goal);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn helper(mut self, helper: Helper) -> Self {
+        self.helper = Some(helper);
         self
     }
 

@@ -1,12 +1,13 @@
 //! The variants, and what each is compared with.
 
 use crate::Failure;
-use crate::filters::{api_key_auth, jwt_authn};
+use crate::ext_authz;
+use crate::filters::{api_key_auth, ext_authz, jwt_authn, lua};
 use crate::goal::{Goal, Limit};
 use crate::policy;
 use crate::settings::Settings;
 use crate::tokens::tokens;
-use crate::variant::{Traffic, Variant};
+use crate::variant::{Helper, Traffic, Variant};
 use portcullis_harness::{Algorithm, Key, Plugin, built_wasm, guard};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -17,14 +18,27 @@ const SLOW: usize = 8;
 
 /// Those that `ONLY` names, with those that they are compared with.
 pub(crate) fn chosen(settings: &Settings) -> Result<Vec<Variant>, Failure> {
-    let all = all(settings);
-    let is_named = |variant: &&Variant| settings.only.is_empty() || settings.only.iter().any(|part| variant.name.contains(part.as_str()));
-    let mut wanted: HashSet<&str> = HashSet::new();
-    let mut open: Vec<&str> = all.iter().filter(is_named).map(|variant| variant.name).collect();
-    if open.is_empty() {
-        let names: Vec<&str> = all.iter().map(|variant| variant.name).collect();
-        return Err(format!("ONLY={} names none of: {}", settings.only.join(","), names.join(" ")).into());
+    let mut chosen = choose(all()?, settings)?;
+    mint(&mut chosen, settings);
+    Ok(chosen)
+}
+
+/// Those of these names, without what they are compared with.
+pub(crate) fn of_names(names: &[&str]) -> Result<Vec<Variant>, Failure> {
+    let mut named: Vec<Variant> = all()?.into_iter().filter(|variant| names.contains(&variant.name)).collect();
+    for variant in &mut named {
+        // The one token that such a list has before it is made.
+        if let Traffic::Each(tokens) = &variant.traffic {
+            variant.traffic = Traffic::bearer(&tokens[0]);
+        }
     }
+    Ok(named)
+}
+
+/// Those of a list that `ONLY` names, with those that they are compared with.
+pub(crate) fn choose(all: Vec<Variant>, settings: &Settings) -> Result<Vec<Variant>, Failure> {
+    let mut wanted: HashSet<&str> = HashSet::new();
+    let mut open: Vec<&str> = all.iter().map(|variant| variant.name).filter(|name| settings.is_wanted(name)).collect();
     while let Some(name) = open.pop() {
         let variant = all.iter().find(|variant| variant.name == name).ok_or_else(|| format!("no variant {name}"))?;
         if wanted.insert(name) {
@@ -32,9 +46,7 @@ pub(crate) fn chosen(settings: &Settings) -> Result<Vec<Variant>, Failure> {
             open.extend(variant.goal.iter().flat_map(Goal::needs));
         }
     }
-    let mut chosen: Vec<Variant> = all.into_iter().filter(|variant| wanted.contains(variant.name)).collect();
-    mint(&mut chosen, settings);
-    Ok(chosen)
+    Ok(all.into_iter().filter(|variant| wanted.contains(variant.name)).collect())
 }
 
 fn key(algorithm: Algorithm) -> Key {
@@ -42,7 +54,7 @@ fn key(algorithm: Algorithm) -> Key {
 }
 
 /// All of them. A list of tokens has one token only: [`mint`] makes the others for those that are chosen.
-fn all(_: &Settings) -> Vec<Variant> {
+fn all() -> Result<Vec<Variant>, Failure> {
     use Limit::{Above, Micros, Times};
     let seen = |algorithm| Traffic::bearer(&tokens(&key(algorithm), 0, 1)[0]);
     let secret = Traffic::bearer(&policy::secret(0));
@@ -106,7 +118,11 @@ fn all(_: &Settings) -> Vec<Variant> {
         .status(401),
     );
     all.push(Variant::new("api_key_auth", "api_key_auth", vec![api_key_auth([policy::secret(0)])], secret).over("short"));
-    all
+    all.push(Variant::new("lua-hs256", "Lua, HS256", vec![lua(&key(Algorithm::HS256))], seen(Algorithm::HS256)).slow(SLOW));
+    let helper = Helper { cluster: "authz", address: ext_authz::start()?, thread: ext_authz::THREAD };
+    let title = "ext_authz, a server that says yes";
+    all.push(Variant::new("ext_authz", title, vec![ext_authz(helper.cluster)], seen(Algorithm::RS256)).helper(helper));
+    Ok(all)
 }
 
 /// This filter and `jwt_authn`, each with tokens that it has seen and with tokens that it hasn't.
@@ -132,7 +148,7 @@ fn by_token(algorithm: Algorithm, names: [&'static str; 4], goals: [Option<Goal>
     variants.into_iter().map(|variant| if is_slow { variant.slow(SLOW) } else { variant }).collect()
 }
 
-fn ours(name: &'static str, title: &'static str, policy: Value, traffic: Traffic) -> Variant {
+pub(crate) fn ours(name: &'static str, title: &'static str, policy: Value, traffic: Traffic) -> Variant {
     Variant::new(name, title, vec![policy::plugin(name, policy).filter()], traffic)
 }
 
@@ -141,7 +157,7 @@ fn guarded(name: &'static str, title: &'static str, traffic: Traffic) -> Variant
     Variant::new(name, title, vec![plugin, guard("allow")], traffic)
 }
 
-fn empty() -> Value {
+pub(crate) fn empty() -> Value {
     Plugin::new(portcullis_harness::Configuration::Absent).name("empty").wasm(built_wasm("portcullis_empty")).filter()
 }
 
