@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint run bench fetches geth alloy clean
+.PHONY: help tools build modules reproducible test lint run bench instructions fetches geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -53,6 +53,9 @@ run: build ## run a configuration under envoy/ with stand-ins, and show what pas
 	@.ci/install-envoy
 	cargo build --locked -p portcullis-harness --bin stage
 	ONCE=$(ONCE) SYSTEM=$(SYSTEM) cargo run --locked --quiet -p portcullis-harness --bin stage
+
+instructions: ## count the instructions of each path with valgrind's callgrind; NAME=...: of those that have this in their name
+	cargo bench --locked --bench instructions -- $(if $(NAME),'$(NAME)')
 
 bench: tools build ## measure what a request costs an Envoy worker, beside Envoy's own filters; ONLY=rs256,static: these; ROUNDS=, REQUESTS=, CONNECTIONS=
 	.ci/build-module portcullis-empty

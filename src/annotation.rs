@@ -136,25 +136,26 @@ fn header_value(header: &UpstreamHeader, identity: &Identity) -> Result<Option<V
     if let Source::Value(constant) = &header.source {
         return Ok(Some([header.prefix.as_bytes(), constant.0.as_bytes()].concat()));
     }
-    let mut values = values(&header.source, identity).ok_or_else(|| fault(AnnotationFault::Unprintable))?;
-    values.retain(|value| !value.is_empty());
-    if header.single && values.len() > 1 {
+    let values = Values::of(&header.source, identity);
+    if values.iter().any(|value| value.is_none()) {
+        return Err(fault(AnnotationFault::Unprintable));
+    }
+    let texts = || values.iter().flatten().filter(|value| !value.is_empty());
+    if header.single && texts().nth(1).is_some() {
         return Err(fault(AnnotationFault::Several));
     }
-    let mut line = header.prefix.clone();
-    for (index, value) in values.iter().enumerate() {
-        if index > 0 {
-            line.push(',');
-        }
+    let mut line = String::new();
+    for (index, value) in texts().enumerate() {
+        line.push_str(if index == 0 { &header.prefix } else { "," });
         if header.percent_encode {
-            line.extend(utf8_percent_encode(value, ENCODED));
-        } else if can_stand_in_header(value) || matches!(header.source, Source::CertificatePem) {
-            line.push_str(value);
+            line.extend(utf8_percent_encode(&value, ENCODED));
+        } else if can_stand_in_header(&value) || matches!(header.source, Source::CertificatePem) {
+            line.push_str(&value);
         } else {
             return Err(fault(AnnotationFault::Unprintable));
         }
     }
-    Ok((!values.is_empty()).then(|| line.into_bytes()))
+    Ok((!line.is_empty()).then(|| line.into_bytes()))
 }
 
 /// Printable ASCII without the separator of lists, and without blanks at the ends, which recipients trim (RFC 9110, section 5.5).
@@ -162,22 +163,40 @@ fn can_stand_in_header(value: &str) -> bool {
     value.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b',') && value.trim_ascii().len() == value.len()
 }
 
-/// What a header is made of; `None` when a claim has no spelling of its own.
-fn values<'a>(source: &Source, identity: &'a Identity) -> Option<Vec<Cow<'a, str>>> {
-    let strings = |list: &'a Option<Vec<String>>| list.iter().flatten().map(|s| Cow::Borrowed(s.as_str())).collect();
-    Some(match source {
-        Source::Provider => vec![Cow::Borrowed(&identity.provider)],
-        Source::Subject => identity.subject.iter().map(|s| Cow::Borrowed(s.as_str())).collect(),
-        Source::Roles => strings(&identity.roles),
-        Source::Scopes => strings(&identity.scopes),
-        Source::Claim(path) => match identity.token.as_ref().and_then(|token| claim(&token.claims, path)) {
-            None => Vec::new(),
-            Some(Value::Array(elements)) => elements.iter().map(scalar).collect::<Option<_>>()?,
-            Some(single) => vec![scalar(single)?],
-        },
-        Source::Attribute(name) => identity.attribute(name).map(Cow::Borrowed).into_iter().collect(),
-        Source::CertificatePem => identity.certificate.iter().map(|c| Cow::Owned(c.percent_encoded_pem())).collect(),
-        // Written as it is, by the caller.
-        Source::Value(_) => Vec::new(),
-    })
+/// What a header is made of.
+#[derive(Default)]
+struct Values<'a> {
+    single: Option<Cow<'a, str>>,
+    list: &'a [String],
+    claims: &'a [Value],
+}
+
+impl<'a> Values<'a> {
+    fn of(source: &Source, identity: &'a Identity) -> Self {
+        let single = |text: &'a str| Self { single: Some(Cow::Borrowed(text)), ..Self::default() };
+        let list = |list: &'a Option<Vec<String>>| Self { list: list.as_deref().unwrap_or_default(), ..Self::default() };
+        match source {
+            Source::Provider => single(&identity.provider),
+            Source::Subject => identity.subject.as_deref().map(single).unwrap_or_default(),
+            Source::Roles => list(&identity.roles),
+            Source::Scopes => list(&identity.scopes),
+            Source::Claim(path) => match identity.token.as_ref().and_then(|token| claim(&token.claims, path)) {
+                None => Self::default(),
+                Some(Value::Array(elements)) => Self { claims: elements, ..Self::default() },
+                Some(other) => Self { claims: std::slice::from_ref(other), ..Self::default() },
+            },
+            Source::Attribute(name) => identity.attribute(name).map(single).unwrap_or_default(),
+            Source::CertificatePem => {
+                Self { single: identity.certificate.as_ref().map(|c| Cow::Owned(c.percent_encoded_pem())), ..Self::default() }
+            }
+            // Written as it is, by the caller.
+            Source::Value(_) => Self::default(),
+        }
+    }
+
+    /// Each; `None` for a claim that has no spelling of its own.
+    fn iter(&self) -> impl Iterator<Item = Option<Cow<'_, str>>> {
+        let texts = self.single.as_deref().into_iter().chain(self.list.iter().map(String::as_str));
+        texts.map(|text| Some(Cow::Borrowed(text))).chain(self.claims.iter().map(scalar))
+    }
 }

@@ -53,7 +53,8 @@ use self::revoked::RevokedForm;
 use self::rules::{Named, RuleForm};
 use self::upstream::UpstreamForm;
 use crate::policy::{
-    Action, KeySources, Kind, Match, Mode, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule, Rules,
+    Action, Demand, KeySources, Kind, Match, Mode, NamePattern, Need, Paths, Policy, Provider, ProviderId, Removal, Requirement, Rule,
+    Rules,
 };
 
 fields! {
@@ -206,7 +207,7 @@ impl ConfigForm {
                 cx.fault(&at, format_args!("missing; without rules there must be exactly one provider, which every request must satisfy"));
             }
             let need = Need { provider: ProviderId(0), optional: false, conditions: Vec::new(), any_of: Vec::new() };
-            let rule = Rule { when: Match::default(), then: Action::Require(Requirement::One(need)), mode };
+            let rule = Rule { when: Match::default(), then: Action::Require(Demand::new(Requirement::One(need))), mode };
             return (Some(vec![rule]), Named::default());
         };
         if forms.is_empty() {

@@ -1,5 +1,6 @@
 //! What the core answers: a value, which the shell carries out.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -103,7 +104,7 @@ pub struct Reply {
     /// The gRPC status that a gRPC client gets.
     pub grpc_status: i32,
     /// Headers, with their values.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body; empty for none.
     pub body: Vec<u8>,
 }

@@ -136,9 +136,9 @@ impl Engine {
         match &selected.rule.then {
             Action::Anyone => self.pass(request, selected.index, vec![]),
             Action::Deny => self.reject(request, RequestError::Denied.into(), Some(selected.index), None),
-            Action::Require(requirement) => {
+            Action::Require(demand) => {
                 let known = KnownNow { engine: self, asked, now: at.now };
-                let judge = || judge(&self.policy, requirement, selected, request, &known, &self.memory, at);
+                let judge = || judge(&self.policy, demand, selected, request, &known, &self.memory, at);
                 let mut outcome = judge();
                 // Another worker may have the keys already.
                 if let Outcome::Pending(provider, Needed::Keys(_)) = outcome

@@ -16,7 +16,7 @@ use crate::credential::{self, Credential, Place};
 use crate::identity::Identity;
 use crate::keys::{KeySet, SetId};
 use crate::peer::Peer;
-use crate::policy::{Kind, Need, Policy, ProviderId, Requirement, Selected};
+use crate::policy::{Demand, Kind, Need, Policy, ProviderId, Selected};
 use crate::reason::Class;
 use crate::refusal::{ConditionError, CredentialError, Refusal};
 use crate::request::Request;
@@ -100,18 +100,17 @@ impl Proof<'_> {
 /// Judges every credential that a member of the requirement claims, then the requirement.
 pub fn judge<'a>(
     policy: &'a Policy,
-    requirement: &'a Requirement,
+    demand: &'a Demand,
     selected: &Selected<'_>,
     request: &'a Request,
     known: &dyn Known,
     memory: &Memory,
     at: &At<'_>,
 ) -> Outcome<'a> {
-    let needs = requirement.needs();
-    let members = Members::of(policy, &needs);
-    let judge = Judge { policy, members: &members, needs: &needs, selected, request, known, memory, at };
-    let mut judged = Vec::new();
-    for provider in &members.0 {
+    let requirement = demand.requirement();
+    let judge = Judge { policy, demand, selected, request, known, memory, at };
+    let mut judged = Vec::with_capacity(demand.providers().len());
+    for provider in demand.providers() {
         judged.push((*provider, judge.credential(*provider)));
     }
     // Anyone on a sibling domain can plant a cookie: one that isn't good yields where somebody else satisfies the requirement.
@@ -152,7 +151,7 @@ pub fn judge<'a>(
             Outcome::Satisfied(proofs)
         }
         Reading::Forbidden(error, provider) => Outcome::Forbidden(error, provider, subject(&judged, provider)),
-        Reading::Missing(provider) => Outcome::Refused(missing(policy, &needs, provider), provider),
+        Reading::Missing(provider) => Outcome::Refused(missing(policy, demand, provider), provider),
     }
 }
 
@@ -177,25 +176,10 @@ fn subject(judged: &[(ProviderId, Judged<'_>)], provider: ProviderId) -> Option<
 }
 
 /// It is the certificate that is missing where nothing else would do.
-fn missing(policy: &Policy, needs: &[&Need], provider: Option<ProviderId>) -> Refusal {
+fn missing(policy: &Policy, demand: &Demand, provider: Option<ProviderId>) -> Refusal {
     let is_certificate = |id: ProviderId| matches!(policy.provider(id).map(|p| &p.kind), Some(Kind::ClientCertificate(_)));
-    let only_certificates = provider.map_or_else(|| needs.iter().all(|need| is_certificate(need.provider)), is_certificate);
+    let only_certificates = provider.map_or_else(|| demand.providers().iter().all(|id| is_certificate(*id)), is_certificate);
     if only_certificates { CertificateError::Missing.into() } else { CredentialError::Missing.into() }
-}
-
-/// The providers of a requirement, each once, in order.
-struct Members(Vec<ProviderId>);
-
-impl Members {
-    fn of(policy: &Policy, needs: &[&Need]) -> Self {
-        let mut members = Vec::new();
-        for need in needs {
-            if !members.contains(&need.provider) && policy.provider(need.provider).is_some() {
-                members.push(need.provider);
-            }
-        }
-        Self(members)
-    }
 }
 
 /// What became of one provider's credential.
@@ -219,8 +203,7 @@ impl Judged<'_> {
 
 struct Judge<'a, 'j> {
     policy: &'a Policy,
-    members: &'j Members,
-    needs: &'j [&'j Need],
+    demand: &'a Demand,
     selected: &'j Selected<'j>,
     request: &'a Request,
     known: &'j dyn Known,
@@ -313,7 +296,8 @@ impl<'a> Judge<'a, '_> {
             // Only a token that would pass with its key known is worth a fetch.
             Ok(Verdict::KeyUnknown(error, Unverified(Verified { identity, kid, .. }))) => {
                 let would_pass = |need: &&&Need| need.provider == id && check(need, &identity, self.selected).is_ok();
-                if self.policy.revoked.check(&identity, &[kid.as_deref()]).is_ok() && self.needs.iter().any(|need| would_pass(&need)) {
+                let is_fine = self.policy.revoked.check(&identity, &[kid.as_deref()]).is_ok();
+                if is_fine && self.demand.requirement().needs().iter().any(|need| would_pass(&need)) {
                     Judged::Pending(found.place, Needed::Keys(Some(error.into())))
                 } else {
                     Judged::Bad(error.into(), Some(found.place))
@@ -356,7 +340,7 @@ impl<'a> Judge<'a, '_> {
 
     /// The other members of the requirement that look at this place.
     fn rivals(&self, id: ProviderId, place: &Place) -> impl Iterator<Item = (ProviderId, &'a Kind)> {
-        let others = self.members.0.iter().filter(move |other| **other != id);
+        let others = self.demand.providers().iter().filter(move |other| **other != id);
         others
             .filter_map(|other| Some((*other, &self.policy.provider(*other)?.kind)))
             .filter(move |(_, kind)| kind.places().contains(place))

@@ -17,7 +17,7 @@ pub use matching::{Match, MethodSet, PathMatch, Selected, select};
 pub use mode::Mode;
 pub use path::{PathTemplate, Segment, Variables};
 pub use removal::{NamePattern, Removal, is_same_name};
-pub use requirement::{Need, Requirement};
+pub use requirement::{Demand, Need, Requirement};
 pub use revoked::Revoked;
 pub use rules::Rules;
 
@@ -148,7 +148,7 @@ pub enum Action {
     /// The impossible.
     Deny,
     /// A credential.
-    Require(Requirement),
+    Require(Demand),
 }
 
 /// What the upstream learns.
@@ -205,7 +205,7 @@ pub enum Source {
 /// How requests are refused.
 #[derive(Debug)]
 pub struct Reject {
-    /// The realm of challenges; printable ASCII.
+    /// The realm of challenges, as it stands between quotes (RFC 9110, section 5.6.4).
     pub realm: String,
     /// The status for callers who are known but not allowed.
     pub forbidden: u16,
@@ -219,7 +219,7 @@ pub struct Reject {
     pub explain: bool,
     /// The challenge; `None`: by the rule's providers.
     pub challenge: Option<Challenge>,
-    /// RFC 9728: the URL that goes into Bearer challenges.
+    /// RFC 9728: the URL that goes into Bearer challenges; without quotes and backslashes.
     pub resource_metadata: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! From a refusal to the answer that the client gets.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::annotation::edits_for_refusal;
@@ -14,6 +15,12 @@ use crate::request::Request;
 
 /// When a client that got 503 should ask again, in seconds.
 const RETRY_AFTER: &str = "5";
+
+/// What a body of [`problem`] takes without details, in bytes.
+const PROBLEM: usize = 64;
+
+/// As many as most replies have.
+const HEADERS: usize = 4;
 
 /// The rejection of a request.
 #[must_use]
@@ -32,23 +39,24 @@ pub fn reject_unread(policy: &Policy, what: &'static str) -> Rejection {
 fn reply(policy: &Policy, request: &Request, refusal: &Refusal, rule: Option<usize>) -> Reply {
     let reason = refusal.reason();
     let status = status(&policy.reject, reason);
-    let mut headers = vec![("cache-control", "no-store".to_owned())];
+    let mut headers: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(HEADERS);
+    headers.push(("cache-control", "no-store".into()));
     if let Refusal::Request(RequestError::Method(allowed)) = refusal {
-        headers.push(("allow", allowed.join(", ")));
+        headers.push(("allow", allowed.join(", ").into()));
     }
     if status == 503 {
-        headers.push(("retry-after", RETRY_AFTER.to_owned()));
+        headers.push(("retry-after", RETRY_AFTER.into()));
     }
-    headers.extend(challenges(policy, refusal, status, rule).map(|challenge| ("www-authenticate", challenge)));
+    headers.extend(challenges(policy, refusal, status, rule).map(|challenge| ("www-authenticate", challenge.into())));
     let text = text(&policy.reject, refusal, status);
     let body = if request.is_grpc() { Body::Text } else { policy.reject.body };
     let (content_type, body) = match body {
         Body::Problem => ("application/problem+json", problem(&policy.reject, reason, status, &text)),
         Body::Detail => ("application/json", format!("{{\"detail\":{}}}", quote(&text))),
-        Body::Text => ("text/plain; charset=utf-8", text),
+        Body::Text => ("text/plain; charset=utf-8", text.into_owned()),
         Body::None => return Reply { status, grpc_status: grpc_status(status), headers, body: Vec::new() },
     };
-    headers.push(("content-type", content_type.to_owned()));
+    headers.push(("content-type", content_type.into()));
     Reply { status, grpc_status: grpc_status(status), headers, body: body.into_bytes() }
 }
 
@@ -82,20 +90,22 @@ const fn grpc_status(status: u16) -> i32 {
 }
 
 /// What the client reads: the configured message, else the reason where `explain` allows it, else the status in words.
-fn text(reject: &Reject, refusal: &Refusal, status: u16) -> String {
+fn text<'p>(reject: &'p Reject, refusal: &Refusal, status: u16) -> Cow<'p, str> {
     let reason = refusal.reason();
     match reject.messages.iter().find(|(own, _)| *own == reason) {
-        Some((_, message)) => message.replace("{role}", refusal.role().unwrap_or_default()),
-        None if reject.explain => reason.sentence().to_owned(),
-        None => title(status).to_owned(),
+        Some((_, message)) => message.replace("{role}", refusal.role().unwrap_or_default()).into(),
+        None if reject.explain => reason.sentence().into(),
+        None => title(status).into(),
     }
 }
 
 fn problem(reject: &Reject, reason: Reason, status: u16, text: &str) -> String {
     let title = title(status);
-    let mut problem = format!("{{\"title\":\"{title}\",\"status\":{status}");
+    let mut problem = String::with_capacity(PROBLEM);
+    let _ = write!(problem, "{{\"title\":\"{title}\",\"status\":{status}");
     if text != title {
-        let _ = write!(problem, ",\"detail\":{}", quote(text));
+        problem.push_str(",\"detail\":");
+        problem.push_str(&quote(text));
     }
     if reject.explain {
         let _ = write!(problem, ",\"reason\":\"{}\"", reason.code());
@@ -130,18 +140,18 @@ fn challenges(policy: &Policy, refusal: &Refusal, status: u16, rule: Option<usiz
         None => schemes_of_rule(policy, rule),
     };
     let bearer = (is_asked && bearer).then(|| self::bearer(&policy.reject, refusal, error));
-    let basic = (status == 401 && basic).then(|| format!("Basic realm=\"{}\", charset=\"UTF-8\"", quoted(&policy.reject.realm)));
+    let basic = (status == 401 && basic).then(|| ["Basic realm=\"", &policy.reject.realm, "\", charset=\"UTF-8\""].concat());
     bearer.into_iter().chain(basic)
 }
 
 /// Whether the rule's credentials stand where tokens do, and where user names and passwords do.
 fn schemes_of_rule(policy: &Policy, rule: Option<usize>) -> (bool, bool) {
     let (mut bearer, mut basic) = (false, false);
-    let Some(Action::Require(requirement)) = rule.and_then(|index| policy.rules.get(index)).map(|rule| &rule.then) else {
+    let Some(Action::Require(demand)) = rule.and_then(|index| policy.rules.get(index)).map(|rule| &rule.then) else {
         return (bearer, basic);
     };
-    for need in requirement.needs() {
-        let places = match policy.provider(need.provider).map(|provider| &provider.kind) {
+    for provider in demand.providers() {
+        let places = match policy.provider(*provider).map(|provider| &provider.kind) {
             // Certificates have no scheme.
             None | Some(Kind::ClientCertificate(_)) => &[],
             Some(kind) => kind.places(),
@@ -172,9 +182,10 @@ const fn bearer_error(refusal: &Refusal) -> Option<&'static str> {
 }
 
 fn bearer(reject: &Reject, refusal: &Refusal, error: Option<&str>) -> String {
-    let mut challenge = format!("Bearer realm=\"{}\"", quoted(&reject.realm));
+    let mut challenge = ["Bearer realm=\"", &reject.realm, "\""].concat();
+    // Nothing here needs a backslash before it (RFC 9110, section 5.6.4).
     let mut add = |name: &str, value: &str| {
-        let _ = write!(challenge, ", {name}=\"{}\"", quoted(value));
+        [", ", name, "=\"", value, "\""].iter().for_each(|part| challenge.push_str(part));
     };
     if let Some(error) = error {
         add("error", error);
@@ -190,9 +201,4 @@ fn bearer(reject: &Reject, refusal: &Refusal, error: Option<&str>) -> String {
         add("resource_metadata", url);
     }
     challenge
-}
-
-/// RFC 9110, section 5.6.4.
-fn quoted(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
 }

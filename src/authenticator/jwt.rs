@@ -95,6 +95,8 @@ pub struct Callers {
     pub list: HashMap<String, Caller>,
     /// As many as any caller has secrets, so that their number tells nothing of who exists.
     macs_per_token: usize,
+    /// Stands in for secrets that a caller lacks. Everybody knows it.
+    dummy: HmacKey,
 }
 
 /// What names the caller in a token.

@@ -39,15 +39,14 @@ pub struct Caller {
 /// The secrets of a provider. How long a look-up takes tells nothing of their digests.
 #[derive(Debug)]
 pub struct StaticSecret {
-    /// In the order of their digests' hashes, under a seed that nobody knows.
-    secrets: Vec<Known>,
+    /// As many as there are secrets, each of which stands where its digest's hash says, under a seed that nobody knows: nearly alone.
+    buckets: Vec<Vec<Known>>,
     seed: RandomState,
 }
 
 /// A secret, and who has it.
 #[derive(Debug)]
 struct Known {
-    hash: u64,
     sha256: [u8; 32],
     identity: Arc<Identity>,
     not_before: Option<UnixTime>,
@@ -87,8 +86,9 @@ impl StaticSecret {
     /// Indexes the secrets of the provider of that name.
     #[must_use]
     pub fn new(provider: Arc<str>, secrets: Vec<Secret>) -> Self {
-        let seed = RandomState::new();
-        let known = |Secret { sha256, caller, id, not_before, not_after }| {
+        let mut known = Self { buckets: Vec::new(), seed: RandomState::new() };
+        known.buckets.resize_with(secrets.len(), Vec::new);
+        for Secret { sha256, caller, id, not_before, not_after } in secrets {
             let identity = Identity {
                 provider: Arc::clone(&provider),
                 subject: Some(caller.id.clone()),
@@ -96,11 +96,13 @@ impl StaticSecret {
                 credential: id,
                 ..Identity::default()
             };
-            Known { hash: seed.hash_one(sha256), sha256, identity: Arc::new(identity), not_before, not_after }
-        };
-        let mut secrets: Vec<Known> = secrets.into_iter().map(known).collect();
-        secrets.sort_unstable_by_key(|secret| secret.hash);
-        Self { secrets, seed }
+            let place = known.place(&sha256);
+            if let Some(bucket) = known.buckets.get_mut(place) {
+                bucket.reserve_exact(1);
+                bucket.push(Known { sha256, identity: Arc::new(identity), not_before, not_after });
+            }
+        }
+        known
     }
 
     /// Who sent this secret.
@@ -109,15 +111,17 @@ impl StaticSecret {
     /// [`SecretError::Unknown`], or [`SecretError::Expired`] outside of the secret's time.
     pub fn authenticate(&self, sent: &[u8], now: UnixTime) -> Result<&Arc<Identity>, SecretError> {
         let digest: [u8; 32] = Sha256::digest(sent).into();
-        let hash = self.seed.hash_one(digest);
-        let first = self.secrets.partition_point(|secret| secret.hash < hash);
-        // Nearly always one, or none.
-        let mut candidates = self.secrets.iter().skip(first).take_while(|secret| secret.hash == hash);
+        let mut candidates = self.buckets.get(self.place(&digest)).into_iter().flatten();
         let secret = candidates.find(|secret| secret.sha256.ct_eq(&digest).into()).ok_or(SecretError::Unknown)?;
         if secret.not_before.is_some_and(|t| now < t) || secret.not_after.is_some_and(|t| now >= t) {
             return Err(SecretError::Expired(secret.identity.credential.clone()));
         }
         Ok(&secret.identity)
+    }
+
+    fn place(&self, sha256: &[u8; 32]) -> usize {
+        let hash = usize::try_from(self.seed.hash_one(sha256) >> 32).unwrap_or_default();
+        hash.checked_rem(self.buckets.len()).unwrap_or_default()
     }
 }
 
@@ -146,6 +150,26 @@ mod tests {
         for wrong in [&b""[..], b"on", b"onee", b"One", &Sha256::digest("one")] {
             assert_eq!(provider.authenticate(wrong, now).unwrap_err(), SecretError::Unknown);
         }
+    }
+
+    #[test]
+    fn each_of_many_is_found_among_few() {
+        let secret = |n: u32| {
+            let caller = Arc::new(Caller { id: format!("c{n}"), roles: None });
+            Secret { sha256: Sha256::digest(n.to_be_bytes()).into(), caller, id: None, not_before: None, not_after: None }
+        };
+        let provider = StaticSecret::new("partners".into(), (0..1000).map(secret).collect());
+        for n in 0..1000_u32 {
+            let found = provider.authenticate(&n.to_be_bytes(), UnixTime::default()).unwrap();
+            assert_eq!(found.subject, Some(format!("c{n}")));
+        }
+        for n in 1000..2000_u32 {
+            assert_eq!(provider.authenticate(&n.to_be_bytes(), UnixTime::default()).unwrap_err(), SecretError::Unknown);
+        }
+        // Twenty in one of a thousand places: not in the lifetime of this universe.
+        assert!(provider.buckets.iter().all(|bucket| bucket.len() < 20));
+        let nobody = StaticSecret::new("partners".into(), vec![]);
+        assert_eq!(nobody.authenticate(b"", UnixTime::default()).unwrap_err(), SecretError::Unknown);
     }
 
     #[test]

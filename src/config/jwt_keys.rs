@@ -162,14 +162,13 @@ impl KeysForm {
         if self.jwks.is_written() {
             return inline(&self.jwks.get()?.0, algorithms, &at.name("jwks"), cx).map(Keys::Inline);
         }
-        let length = algorithms.iter().map(Alg::hash_length).max().unwrap_or_default();
         if self.secret.is_written() {
             let at = at.name("secret");
             let key = self.secret.get()?.bytes(&at, cx)?;
-            check_length(&key, length, &at, cx);
-            return Some(Keys::Secret(HmacKey::new(key)));
+            check_length(&key, algorithms, &at, cx);
+            return Some(Keys::Secret(HmacKey::new(&key, algorithms)));
         }
-        self.callers.get()?.compile(length, &at.name("callers"), cx).map(Keys::Callers)
+        self.callers.get()?.compile(algorithms, &at.name("callers"), cx).map(Keys::Callers)
     }
 
     fn remote(&self, provider: &str, algorithms: AlgSet, sets: &mut KeySources, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Keys> {
@@ -275,14 +274,15 @@ fn inline(written: &Value, algorithms: AlgSet, at: &Path<'_>, cx: &mut Reader<'_
     }
 }
 
-fn check_length(key: &[u8], least: usize, at: &Path<'_>, cx: &mut Reader<'_>) {
+fn check_length(key: &[u8], algorithms: AlgSet, at: &Path<'_>, cx: &mut Reader<'_>) {
+    let least = algorithms.iter().map(Alg::hash_length).max().unwrap_or_default();
     if key.len() < least {
         cx.fault(at, format_args!("{} bytes; the algorithms here need a key of at least {least} (RFC 7518, section 3.2)", key.len()));
     }
 }
 
 impl CallersForm {
-    fn compile(&self, length: usize, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Callers> {
+    fn compile(&self, algorithms: AlgSet, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Callers> {
         let by = self.by.get().and_then(|by| by.compile(&at.name("by"), cx));
         let at = at.name("list");
         let forms = self.list.get()?;
@@ -293,14 +293,14 @@ impl CallersForm {
         let mut keys_seen = Seen::default();
         for (index, form) in forms.iter().enumerate() {
             let at = at.index(index);
-            let secrets = form.secrets(length, &mut keys_seen, &at.name("secrets"), cx);
+            let secrets = form.secrets(algorithms, &mut keys_seen, &at.name("secrets"), cx);
             let Some(Name(id)) = form.id.get() else { continue };
             let roles = form.roles.get().map(strings).unwrap_or_default();
             if list.insert(id.clone(), Caller { roles, secrets }).is_some() {
                 cx.fault(&at.name("id"), format_args!("another caller has this id"));
             }
         }
-        Some(Callers::new(by?, list))
+        Some(Callers::new(by?, list, algorithms))
     }
 }
 
@@ -315,7 +315,7 @@ impl ByForm {
 }
 
 impl KeyedCallerForm {
-    fn secrets(&self, length: usize, seen: &mut Seen, at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<(Option<String>, HmacKey)> {
+    fn secrets(&self, algorithms: AlgSet, seen: &mut Seen, at: &Path<'_>, cx: &mut Reader<'_>) -> Vec<(Option<String>, HmacKey)> {
         let Some(forms) = self.secrets.get() else { return Vec::new() };
         if forms.is_empty() {
             cx.fault(at, format_args!("empty: this caller could never call"));
@@ -329,11 +329,11 @@ impl KeyedCallerForm {
                 cx.fault(&at.name("id"), format_args!("another secret of this caller has this id"));
             }
             let Some(key) = form.bytes(&at, cx) else { continue };
-            check_length(&key, length, &at, cx);
+            check_length(&key, algorithms, &at, cx);
             if !seen.is_first(&key) {
                 cx.fault(&at, format_args!("this secret stands here twice; who has it could call as either"));
             }
-            compiled.push((id, HmacKey::new(key)));
+            compiled.push((id, HmacKey::new(&key, algorithms)));
         }
         compiled
     }

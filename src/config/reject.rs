@@ -76,7 +76,7 @@ impl RejectForm {
             cx.fault(&at.name("resource_metadata"), format_args!("quotes and \\ can't stand in a URL"));
         }
         Some(Reject {
-            realm: realm?.clone(),
+            realm: realm?.replace('\\', "\\\\").replace('"', "\\\""),
             forbidden: forbidden?,
             status: statuses,
             messages,

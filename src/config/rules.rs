@@ -9,7 +9,7 @@ use super::mode::{ModeForm, mode};
 use super::place::{header_name, is_printable, is_token};
 use super::reader::Reader;
 use super::require::{RequireForm, Scope};
-use crate::policy::{Action, HostPattern, Match, MethodSet, Mode, PathMatch, PathTemplate, Paths, Rule};
+use crate::policy::{Action, Demand, HostPattern, Match, MethodSet, Mode, PathMatch, PathTemplate, Paths, Rule};
 
 fields! {
     /// A rule: exactly one of `allow`, `deny` and `require`.
@@ -78,7 +78,7 @@ impl RuleForm {
         } else if self.deny.is_written() {
             Action::Deny
         } else {
-            Action::Require(required??)
+            Action::Require(Demand::new(required??))
         };
         Some(Rule { when: when?, then, mode: mode(&self.mode, whole) })
     }

@@ -241,7 +241,7 @@ impl Shell {
 impl Rejection {
     /// For a filter that was never configured.
     fn without_policy(what: &'static str) -> Self {
-        let reply = Reply { status: 500, grpc_status: 13, headers: vec![("cache-control", "no-store".to_owned())], body: Vec::new() };
+        let reply = Reply { status: 500, grpc_status: 13, headers: vec![("cache-control", "no-store".into())], body: Vec::new() };
         Self { refusal: Refusal::Internal(what), rule: None, provider: None, subject: None, reply, edits: Edits::default() }
     }
 }

@@ -30,7 +30,10 @@ pub(super) fn parse(buffer: Vec<u8>) -> Option<Headers> {
 /// Writes a map.
 pub(super) fn serialise(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
     let size = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    let mut buffer = size(pairs.len()).to_vec();
+    let whole =
+        pairs.iter().fold(4_usize, |sum, (name, value)| sum.saturating_add(10).saturating_add(name.len()).saturating_add(value.len()));
+    let mut buffer = Vec::with_capacity(whole);
+    buffer.extend(size(pairs.len()));
     for (name, value) in pairs {
         buffer.extend(size(name.len()));
         buffer.extend(size(value.len()));

@@ -94,9 +94,12 @@ impl Removal {
     /// Whether a header (or trailer) of this name is removed, in whatever spelling CGI would read as the same.
     #[must_use]
     pub fn covers(&self, name: &[u8]) -> bool {
+        if name.first() == Some(&b':') {
+            return false;
+        }
         let begins_with = |prefix: &Vec<u8>| name.get(..prefix.len()).is_some_and(|start| compare(prefix, start).is_eq());
         let is_covered = self.exact.binary_search_by(|own| compare(own, name)).is_ok() || self.prefixes.iter().any(begins_with);
-        is_covered && name.first() != Some(&b':') && !FRAMING.contains(&name)
+        is_covered && !FRAMING.contains(&name)
     }
 
     /// The query parameters that are removed.

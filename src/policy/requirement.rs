@@ -2,6 +2,39 @@
 
 use super::{Condition, ProviderId};
 
+/// What a rule demands, and what each request would otherwise have to gather from it.
+#[derive(Clone, Debug)]
+pub struct Demand {
+    requirement: Requirement,
+    providers: Vec<ProviderId>,
+}
+
+impl Demand {
+    /// To satisfy this requirement.
+    #[must_use]
+    pub fn new(requirement: Requirement) -> Self {
+        let mut providers = Vec::new();
+        for need in requirement.needs() {
+            if !providers.contains(&need.provider) {
+                providers.push(need.provider);
+            }
+        }
+        Self { requirement, providers }
+    }
+
+    /// The requirement.
+    #[must_use]
+    pub const fn requirement(&self) -> &Requirement {
+        &self.requirement
+    }
+
+    /// The providers that it names, each once, in order.
+    #[must_use]
+    pub fn providers(&self) -> &[ProviderId] {
+        &self.providers
+    }
+}
+
 /// A requirement. `Any` and `All` nest at most twice.
 #[derive(Clone, Debug)]
 pub enum Requirement {

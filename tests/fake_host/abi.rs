@@ -5,6 +5,7 @@
 
 use std::ptr::null_mut;
 
+use super::allocations::{counted, uncounted};
 use super::host::{Host, OK, Status, UNSUPPORTED, with};
 use super::pairs;
 
@@ -29,7 +30,7 @@ pub(crate) mod module {
         ($($name:ident = $export:ident($($argument:ident: $type:ty),*) -> $result:ty;)+) => {
             $(pub(crate) fn $name($($argument: $type),*) -> $result {
                 // SAFETY: the SDK defines it with this signature, and takes any value of these types.
-                unsafe { super::$export($($argument),*) }
+                super::counted(|| unsafe { super::$export($($argument),*) })
             })+
         };
     }
@@ -54,6 +55,7 @@ fn taken(data: *const u8, size: usize) -> Vec<u8> {
     if data.is_null() || size == 0 {
         return Vec::new();
     }
+    with(|host| host.calls.copied += size);
     // SAFETY: the module says that `size` bytes lie there, and waits until the call is over.
     unsafe { std::slice::from_raw_parts(data, size) }.to_vec()
 }
@@ -64,12 +66,13 @@ fn give(result: Result<Vec<u8>, Status>, data: *mut *mut u8, size: *mut usize) -
         Ok(bytes) => bytes,
         Err(status) => return status,
     };
+    with(|host| host.calls.copied += bytes.len());
     let place = if bytes.is_empty() {
         null_mut()
     } else {
         // SAFETY: the SDK allocates as much as it is asked for, and what is written is no longer than that.
         unsafe {
-            let place = proxy_on_memory_allocate(bytes.len());
+            let place = counted(|| proxy_on_memory_allocate(bytes.len()));
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
             place
         }
@@ -115,7 +118,9 @@ macro_rules! imports {
         $(
             // SAFETY: nothing else in this binary has this name; the SDK and the shell only declare it.
             #[unsafe(no_mangle)]
-            extern "C" fn $name($($argument: $type),*) -> Status $body
+            extern "C" fn $name($($argument: $type),*) -> Status {
+                uncounted(|| $body)
+            }
         )+
     };
 }

@@ -8,6 +8,8 @@ use super::host::Status;
 #[derive(Default)]
 pub(crate) struct Calls {
     counts: BTreeMap<&'static str, usize>,
+    /// Bytes that were copied between the module and the host: names, values, maps.
+    pub(super) copied: usize,
     failures: Vec<Failure>,
     /// Fails the call with this number, counted over all of them from now on: see [`Calls::fail_at`].
     countdown: Option<(usize, Status)>,
@@ -84,8 +86,14 @@ impl Calls {
         &self.counts
     }
 
+    /// How many bytes were copied between the module and the host.
+    pub(crate) const fn copied(&self) -> usize {
+        self.copied
+    }
+
     /// Counts from zero again.
     pub(crate) fn reset(&mut self) {
         self.counts.clear();
+        self.copied = 0;
     }
 }

@@ -40,7 +40,7 @@ fn token(claims: &Value) -> String {
 /// A provider with one secret and no further demands.
 fn plain() -> Jwt {
     Jwt {
-        keys: Keys::Secret(HmacKey::new(SECRET.to_vec())),
+        keys: Keys::Secret(HmacKey::new(SECRET, AlgSet::from(Alg::ALL))),
         issuers: None,
         audiences: None,
         subjects: None,

@@ -140,7 +140,7 @@ fn the_documented_example_loads() {
 fn the_documented_rules_mean_what_they_say() {
     let policy = loaded(&example());
     let require = |index: usize| match &policy.rules[index].then {
-        Action::Require(requirement) => requirement,
+        Action::Require(demand) => demand.requirement(),
         other => panic!("{other:?}"),
     };
     assert!(matches!(policy.rules[0].then, Action::Anyone));
@@ -207,7 +207,9 @@ fn a_provider_wins_over_the_upstream_of_all_field_by_field() {
 #[test]
 fn the_shortest_configurations() {
     let policy = loaded(&json!({"providers": {"me": {"static_secret": {"sha256": OTHER_DIGEST}}}}));
-    assert!(matches!(&policy.rules[..], [rule] if matches!(rule.then, Action::Require(Requirement::One(_)))));
+    assert!(
+        matches!(&policy.rules[..], [rule] if matches!(&rule.then, Action::Require(demand) if matches!(demand.requirement(), Requirement::One(_))))
+    );
     assert!(!policy.names_paths);
     let headers: Vec<_> = policy.providers[0].upstream.headers.iter().map(|header| &*header.name).collect();
     assert_eq!(headers, ["x-auth-provider", "x-auth-roles", "x-auth-scopes", "x-auth-subject"]);

@@ -126,7 +126,9 @@ fn names_may_nest_once_more() {
     let config =
         named(&json!({"any": ["secrets", {"use": "both"}]}), &json!({"both": {"all": ["members", "tokens"], "identity": "tokens"}}));
     let policy = loaded(&config);
-    let Action::Require(Requirement::Any(members)) = &policy.rules[0].then else { panic!() };
+    let Action::Require(demand) = &policy.rules[0].then else { panic!() };
+    let Requirement::Any(members) = demand.requirement() else { panic!() };
+    assert_eq!(demand.providers().len(), 3);
     assert!(matches!(&members[1], Requirement::All { members, identity: Some(_) } if members.len() == 2));
 
     assert_faults(

@@ -76,7 +76,7 @@ fn outcome(selected: Result<Selected<'_>, RequestError>) -> Result<(usize, Strin
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn it_is_the_rule_that_trying_each_would_find(rules in vec(rule(), 1..40), requests in vec(request(), 32)) {

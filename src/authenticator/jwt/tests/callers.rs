@@ -12,13 +12,13 @@ fn by_key(key: &[u8], header: &str, claims: &str) -> String {
 }
 
 fn callers(by: CallerBy) -> Jwt {
-    let secret = |id: Option<&str>, key: &str| (id.map(str::to_owned), HmacKey::new(key.as_bytes().to_vec()));
+    let secret = |id: Option<&str>, key: &str| (id.map(str::to_owned), HmacKey::new(key.as_bytes(), AlgSet::from(Alg::ALL)));
     let list = HashMap::from([
         ("001".to_owned(), Caller { roles: vec!["watcher".into()], secrets: vec![secret(Some("old"), "one"), secret(Some("new"), "two")] }),
         ("002".to_owned(), Caller { roles: vec![], secrets: vec![secret(None, "three")] }),
         ("003".to_owned(), Caller { roles: vec![], secrets: vec![] }),
     ]);
-    with(|jwt| jwt.keys = Keys::Callers(Callers::new(by, list)))
+    with(|jwt| jwt.keys = Keys::Callers(Callers::new(by, list, AlgSet::from(Alg::ALL))))
 }
 
 fn claim() -> Jwt {

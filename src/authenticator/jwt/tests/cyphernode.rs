@@ -30,11 +30,11 @@ const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 fn gatekeeper(formats: &[Format]) -> Jwt {
     let caller = |id: &str, key: &str, roles: &[&str]| {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        (id.to_owned(), Caller { roles, secrets: vec![(None, HmacKey::new(key.as_bytes().to_vec()))] })
+        (id.to_owned(), Caller { roles, secrets: vec![(None, HmacKey::new(key.as_bytes(), AlgSet::from(Alg::ALL)))] })
     };
     let list = HashMap::from([caller("001", KEY, &["stats", "watcher"]), caller("002", OTHER_KEY, &["stats"])]);
     with(|jwt| {
-        jwt.keys = Keys::Callers(Callers::new(CallerBy::Claim(path(&["id"])), list));
+        jwt.keys = Keys::Callers(Callers::new(CallerBy::Claim(path(&["id"])), list, AlgSet::from(Alg::ALL)));
         jwt.formats = formats.to_vec();
         jwt.required_claims = vec!["exp".into()];
     })
@@ -194,9 +194,12 @@ fn a_mac_in_another_spelling_or_by_another_key_is_none() {
 #[test]
 fn parts_are_in_the_one_base64_of_the_format() {
     for id in ["01", "001", "0001", "00001"] {
-        let caller = HashMap::from([(id.to_owned(), Caller { roles: vec![], secrets: vec![(None, HmacKey::new(KEY.into()))] })]);
+        let caller = HashMap::from([(
+            id.to_owned(),
+            Caller { roles: vec![], secrets: vec![(None, HmacKey::new(KEY.as_bytes(), AlgSet::from(Alg::ALL)))] },
+        )]);
         let mut jwt = gatekeeper(&[Cyphernode2018]);
-        jwt.keys = Keys::Callers(Callers::new(CallerBy::Claim(path(&["id"])), caller));
+        jwt.keys = Keys::Callers(Callers::new(CallerBy::Claim(path(&["id"])), caller, AlgSet::from(Alg::ALL)));
         let token = of_2018(KEY.as_bytes(), &format!("{HEADER}\n"), &format!("{}\n", payload(id, NOW + 10)));
         let padding = token.split('.').nth(1).unwrap().bytes().filter(|byte| *byte == b'=').count();
         assert_eq!(padding, [1, 0, 2, 1][id.len() - 2], "{token}");
@@ -365,7 +368,7 @@ fn exp_is_a_whole_number_greater_than_now_and_comes_before_the_mac() {
 #[test]
 fn one_secret_for_all_takes_them_too() {
     let jwt = with(|jwt| {
-        jwt.keys = Keys::Secret(HmacKey::new(KEY.into()));
+        jwt.keys = Keys::Secret(HmacKey::new(KEY.as_bytes(), AlgSet::from(Alg::ALL)));
         jwt.formats = vec![Cyphernode2018, Cyphernode2021];
     });
     for token in [OF_2018, OF_2021, MIXED] {

@@ -16,7 +16,7 @@ fn the_token_of_rfc_7515_a1() {
     let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let key = URL_SAFE_NO_PAD.decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow").unwrap();
     let jwt = with(|jwt| {
-        jwt.keys = Keys::Secret(HmacKey::new(key));
+        jwt.keys = Keys::Secret(HmacKey::new(&key, AlgSet::from(Alg::ALL)));
         jwt.issuers = Some(vec!["joe".into()]);
     });
     let identity = judge_at(&jwt, token, 1_300_819_379_999).unwrap();
