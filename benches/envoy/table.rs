@@ -1,5 +1,6 @@
 //! The report as tables in Markdown.
 
+use crate::calls::TIMES;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -16,9 +17,14 @@ pub(crate) fn all(report: &Value) -> String {
         machine["module_bytes"],
         word(machine, "load_before"),
     );
-    for (part, table) in
-        [("paths", costs as fn(&Value, &str) -> String), ("scale", costs), ("throughput", throughput), ("memory", memory), ("start", start)]
-    {
+    for (part, table) in [
+        ("paths", costs as fn(&Value, &str) -> String),
+        ("scale", costs),
+        ("calls", calls),
+        ("throughput", throughput),
+        ("memory", memory),
+        ("start", start),
+    ] {
         if rows(report, part).next().is_some() {
             let _ = write!(text, "\n{}", table(report, part));
         }
@@ -62,6 +68,17 @@ fn goal(row: &Value) -> Option<String> {
         () => "missed",
     };
     Some(format!("{bound:.1} / {goal:.1} {verdict}"))
+}
+
+fn calls(report: &Value, part: &str) -> String {
+    let mut text = "What a call of a module to Envoy costs, in microseconds of the worker's CPU time (a tenth of what ten of them do):\n\n\
+                    | call | median | difference of the least |\n|---|---:|---:|\n"
+        .to_owned();
+    for row in rows(report, part).filter(|row| row["cost_us"].is_number()) {
+        let one = |member| number(row, member).map_or(String::new(), |micros| format!("{:.2}", micros / f64::from(TIMES)));
+        let _ = writeln!(text, "| {} | {} | {} |", word(row, "title"), one("cost_us"), one("least_cost_us"));
+    }
+    text
 }
 
 fn throughput(report: &Value, part: &str) -> String {

@@ -8,7 +8,7 @@ use crate::policy;
 use crate::settings::Settings;
 use crate::tokens::tokens;
 use crate::variant::{Helper, Traffic, Variant};
-use portcullis_harness::{Algorithm, Key, Plugin, built_wasm, guard};
+use portcullis_harness::{Algorithm, Configuration, Key, Plugin, built_wasm, guard};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -159,8 +159,14 @@ fn guarded(name: &'static str, title: &'static str, traffic: Traffic) -> Variant
     Variant::new(name, title, vec![plugin, guard("allow")], traffic)
 }
 
+/// The module that does nothing.
 pub(crate) fn empty() -> Value {
-    Plugin::new(portcullis_harness::Configuration::Absent).name("empty").wasm(built_wasm("portcullis_empty")).filter()
+    calling("empty", Configuration::Absent)
+}
+
+/// The same module, with a host call to make.
+pub(crate) fn calling(name: &str, call: Configuration) -> Value {
+    Plugin::new(call).name(name).wasm(built_wasm("portcullis_empty")).filter()
 }
 
 /// Gives those who want another token each time a list that is long enough; variants of one algorithm share it.
