@@ -66,6 +66,19 @@ fn only_the_same_bytes_of_the_same_provider_in_the_same_form_are_found() {
 }
 
 #[test]
+fn every_byte_counts() {
+    for length in 0..40 {
+        let text: Vec<u8> = (0..length).collect();
+        assert!(same(&text, &text.clone()));
+        for place in 0..text.len() {
+            let mut other = text.clone();
+            other[place] ^= 0x80;
+            assert!(!same(&text, &other) && !same(&text, &text[..place]) && !same(&text[..place], &text));
+        }
+    }
+}
+
+#[test]
 fn a_hash_alone_finds_nothing() {
     let mut cache = Cache::new(ROOM);
     cache.add(&key(b"good"), &verified(None));

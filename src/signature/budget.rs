@@ -12,10 +12,13 @@ use crate::time::UnixTime;
 /// How many good signatures are remembered.
 const REMEMBERED: usize = 10_000;
 
+/// How many bad ones: forging another costs nothing, so more would only help who doesn't.
+const REMEMBERED_BAD: usize = 1000;
+
 /// What one verification costs, in thousandths: so much of a budget comes back in a millisecond for each verification a second.
 const COST: u64 = 1000;
 
-/// Slow verifications, so many a second, and the signatures that were good.
+/// Slow verifications, so many a second, and the signatures that were good, and those that were not.
 ///
 /// A signature is remembered by a SHA-256 over all that decides whether it is good, the key's thumbprint among them. Nobody is served by that alone: the key has to
 /// be in the key set of now, and times, claims and revocation are judged on each use.
@@ -26,6 +29,8 @@ pub struct Budget {
     left: u64,
     at: UnixTime,
     good: Recent<[u8; 32]>,
+    /// Who sends the same forgery again takes nothing from the budget.
+    bad: Recent<[u8; 32]>,
 }
 
 /// Too many slow verifications in this second.
@@ -36,7 +41,13 @@ impl Budget {
     /// So many verifications a second, and at once.
     #[must_use]
     pub fn new(per_second: u32) -> Self {
-        Self { per_second, left: u64::from(per_second).saturating_mul(COST), at: UnixTime::default(), good: Recent::new(REMEMBERED) }
+        Self {
+            per_second,
+            left: u64::from(per_second).saturating_mul(COST),
+            at: UnixTime::default(),
+            good: Recent::new(REMEMBERED),
+            bad: Recent::new(REMEMBERED_BAD),
+        }
     }
 
     /// Takes one, if there is one. A clock that is set back brings nothing, and goes on from there.
@@ -70,14 +81,21 @@ impl Bounded<'_> {
         if !self.verify.is_slow(alg) {
             return Ok(keys.iter().copied().find(|key| self.verify.verify(alg, key.public(), text, signature)));
         }
-        let known = |key: &&&Key| self.budget.borrow().good.has(&digest(alg, key.public(), text, signature));
-        if let Some(key) = keys.iter().find(known) {
+        let named: Vec<(&Key, [u8; 32])> = keys.iter().map(|key| (*key, digest(alg, key.public(), text, signature))).collect();
+        if let Some((key, _)) = named.iter().find(|(_, name)| self.budget.borrow().good.has(name)) {
             return Ok(Some(key));
         }
-        for key in keys {
+        for (key, name) in named {
+            // It will never be good.
+            if self.budget.borrow().bad.has(&name) {
+                continue;
+            }
             self.budget.borrow_mut().take(self.now)?;
-            if self.verify.verify(alg, key.public(), text, signature) {
-                self.budget.borrow_mut().good.add(digest(alg, key.public(), text, signature));
+            let is_good = self.verify.verify(alg, key.public(), text, signature);
+            let mut budget = self.budget.borrow_mut();
+            let seen = if is_good { &mut budget.good } else { &mut budget.bad };
+            seen.add(name);
+            if is_good {
                 return Ok(Some(key));
             }
         }

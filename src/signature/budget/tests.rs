@@ -71,9 +71,9 @@ fn a_clock_that_is_set_neither_freezes_nor_refills_it() {
 }
 
 #[test]
-fn what_was_good_is_known_and_nothing_else_is() {
+fn what_was_seen_is_known_and_nothing_else_is() {
     let verify = Counting::default();
-    let budget = RefCell::new(Budget::new(3));
+    let budget = RefCell::new(Budget::new(2));
     let bounded = Bounded { verify: &verify, budget: &budget, now: at(0) };
     let keys = set(&[named(Alg::EdDSA, "e"), named(Alg::PS256, "r")]);
     let [ed, rsa] = [0, 1].map(|index| &keys.keys()[index]);
@@ -86,14 +86,14 @@ fn what_was_good_is_known_and_nothing_else_is() {
     assert_eq!(verify.0.get(), 1, "verified once");
     assert_eq!(signer(Alg::EdDSA, ed, b"header.Payload", &good), Ok(false));
     assert_eq!(signer(Alg::EdDSA, ed, b"header.Payload", &good), Ok(false));
-    assert_eq!(verify.0.get(), 3, "what is bad is never remembered");
+    assert_eq!(verify.0.get(), 2, "nor does it become good");
     // All is spent.
     assert_eq!(signer(Alg::EdDSA, ed, TEXT, &good), Ok(true));
     assert_eq!(signer(Alg::EdDSA, ed, TEXT, &good[..63]), Err(Busy));
     assert_eq!(signer(Alg::EdDSA, ed, b"header.payloa", &[b"d", &good[..]].concat()), Err(Busy), "the parts are told apart");
     assert_eq!(signer(Alg::EdDSA, rsa, TEXT, &good), Err(Busy), "another key");
     assert_eq!(signer(Alg::PS256, ed, TEXT, &good), Err(Busy), "another algorithm");
-    assert_eq!(verify.0.get(), 3);
+    assert_eq!(verify.0.get(), 2);
     // What the host verifies costs nothing.
     let fast = sign(Alg::RS256, TEXT);
     for _ in 0..10 {
@@ -121,9 +121,27 @@ fn each_key_of_a_kid_costs_one_until_it_is_known() {
         assert_eq!(signer.public().thumbprint(), found[1].public().thumbprint());
     }
     assert_eq!(verify.0.get(), 2);
-    // Without the key that signed, what is known of the signature is worth nothing.
+    // Without the key that signed, what is known of the signature is that it isn't the other's.
     let left = bounded.signer(Alg::EdDSA, &found[..1], TEXT, &good);
-    assert_eq!(left.map(|found| found.is_some()), Err(Busy));
-    let later = Bounded { now: at(1), ..bounded };
-    assert_eq!(later.signer(Alg::EdDSA, &found[..1], TEXT, &good).map(|found| found.is_some()), Ok(false));
+    assert_eq!((left.map(|found| found.is_some()), verify.0.get()), (Ok(false), 2));
+}
+
+#[test]
+fn forgeries_are_forgotten_and_none_displaces_what_is_good() {
+    let verify = Counting::default();
+    let budget = RefCell::new(Budget::new(10_000));
+    let bounded = Bounded { verify: &verify, budget: &budget, now: at(0) };
+    let keys = set(&[named(Alg::EdDSA, "e")]);
+    let key = &keys.keys()[0];
+    let good = sign(Alg::EdDSA, TEXT);
+    assert!(bounded.signer(Alg::EdDSA, &[key], TEXT, &good).unwrap().is_some());
+    for forgery in 0..=REMEMBERED_BAD {
+        assert_eq!(bounded.signer(Alg::EdDSA, &[key], TEXT, &forgery.to_be_bytes()).map(|found| found.is_some()), Ok(false));
+    }
+    let verified = verify.0.get();
+    assert!(bounded.signer(Alg::EdDSA, &[key], TEXT, &good).unwrap().is_some());
+    assert_eq!(bounded.signer(Alg::EdDSA, &[key], TEXT, &1_usize.to_be_bytes()).map(|found| found.is_some()), Ok(false));
+    assert_eq!(verify.0.get(), verified);
+    assert_eq!(bounded.signer(Alg::EdDSA, &[key], TEXT, &0_usize.to_be_bytes()).map(|found| found.is_some()), Ok(false));
+    assert_eq!(verify.0.get(), verified + 1);
 }
