@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::credential::{Place, without_cookies, without_parameters};
 use crate::decision::Edits;
-use crate::identity::{Identity, claim};
+use crate::identity::{Identity, UpstreamHeaders, claim};
 use crate::json::scalar;
-use crate::policy::{Policy, ProviderId, Removal, Source, UpstreamHeader};
+use crate::policy::{Policy, ProviderId, Removal, Source, Upstream, UpstreamHeader};
 use crate::refusal::{AnnotationError, AnnotationFault};
 use crate::request::{Headers, Request};
 
@@ -20,14 +20,14 @@ pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.'
 /// The header of many cookies.
 const COOKIE: &str = "cookie";
 
-/// An identity that satisfied a requirement, and what its credential was.
+/// A good credential that satisfied a requirement.
 #[derive(Debug)]
-pub struct Proven<'a> {
+pub struct Proof<'a> {
     /// Whose.
     pub provider: ProviderId,
-    /// Who.
-    pub identity: &'a Identity,
-    /// Where the credential stood; `None` for a certificate of the connection.
+    /// Who sent it.
+    pub identity: Arc<Identity>,
+    /// Where it stood; `None` for a certificate of the connection.
     pub place: Option<&'a Place>,
 }
 
@@ -35,31 +35,53 @@ pub struct Proven<'a> {
 ///
 /// # Errors
 /// A value that can't go into its header.
-pub fn edits(policy: &Policy, request: &Request, proven: &[Proven<'_>]) -> Result<Edits, AnnotationError> {
-    let kept: Vec<&Place> = proven.iter().filter(|p| keeps_credential(policy, p.provider)).filter_map(|p| p.place).collect();
+pub fn edits(policy: &Policy, request: &Request, proofs: &[Proof<'_>]) -> Result<Edits, AnnotationError> {
+    let kept: Vec<&Place> = proofs.iter().filter(|p| keeps_credential(policy, p.provider)).filter_map(|p| p.place).collect();
     let mut edits = removals(&policy.removal, request, &kept);
-    let Some(upstream) = proven.first().and_then(|p| policy.provider(p.provider)).map(|provider| &provider.upstream) else {
-        return Ok(edits);
+    edits.set = headers(policy, proofs)?;
+    // Envoy's replace is enough where the client sent the header once; some Envoys leave a second copy.
+    edits.remove.retain(|name| !edits.set.iter().any(|(set, _)| set.as_bytes() == name) || is_repeated(&request.headers, name));
+    Ok(edits)
+}
+
+/// What the first identity sets. Who comes again sets the same again: it is made once for an identity that is kept.
+fn headers(policy: &Policy, proofs: &[Proof<'_>]) -> Result<UpstreamHeaders, AnnotationError> {
+    let Some((first, provider)) = proofs.first().and_then(|first| Some((first, policy.provider(first.provider)?))) else {
+        return Ok(UpstreamHeaders::default());
     };
+    let is_its_own = provider.upstream.headers.iter().all(|header| header.of.is_none());
+    match first.identity.upstream.get().filter(|_| is_its_own) {
+        Some(made) => Ok(Arc::clone(made)),
+        None => {
+            let made = make_headers(&provider.upstream, first, proofs)?;
+            if is_its_own {
+                // Somebody else's would be the same.
+                let _ = first.identity.upstream.set(Arc::clone(&made));
+            }
+            Ok(made)
+        }
+    }
+}
+
+fn make_headers(upstream: &Upstream, first: &Proof<'_>, proofs: &[Proof<'_>]) -> Result<UpstreamHeaders, AnnotationError> {
+    let mut made = Vec::new();
     for header in &upstream.headers {
-        let identity = match header.of {
-            None => proven.first(),
-            Some(of) => proven.iter().find(|p| p.provider == of),
+        let proof = match header.of {
+            None => Some(first),
+            Some(of) => proofs.iter().find(|p| p.provider == of),
         };
-        if let Some(value) = identity.map(|p| header_value(header, p.identity)).transpose()?.flatten() {
-            edits.set.push((Arc::clone(&header.name), value));
+        if let Some(value) = proof.map(|p| header_value(header, &p.identity)).transpose()?.flatten() {
+            made.push((Arc::clone(&header.name), value));
         } else if header.required {
             return Err(AnnotationError { header: Arc::clone(&header.name), what: AnnotationFault::Absent });
         }
     }
     if let Some(name) = &upstream.payload_header
-        && let Some(token) = proven.first().and_then(|p| p.identity.token.as_ref())
+        && let Some(token) = &first.identity.token
     {
-        edits.set.push((Arc::clone(name), token.encoded.clone().into_bytes()));
+        made.push((Arc::clone(name), token.encoded.clone().into_bytes()));
     }
-    // Envoy's replace is enough where the client sent the header once; some Envoys leave a second copy.
-    edits.remove.retain(|name| !edits.set.iter().any(|(set, _)| set.as_bytes() == name) || is_repeated(&request.headers, name));
-    Ok(edits)
+    Ok(made.into())
 }
 
 /// The edits for a refused request: no credential stays where an access log would find it.
@@ -91,7 +113,7 @@ fn removals(removal: &Removal, request: &Request, kept: &[&Place]) -> Edits {
     Edits {
         remove: names_to_remove(removal, &request.headers, kept),
         cookie: cut_cookies(removal, &request.headers, kept),
-        set: Vec::new(),
+        set: UpstreamHeaders::default(),
         path: request.target().and_then(|target| without_parameters(target, removal.queries(), kept_parameter)),
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::authenticator::remote::{Call, Key};
-use crate::identity::Identity;
+use crate::identity::{Identity, UpstreamHeaders};
 use crate::keys::SetId;
 use crate::policy::ProviderId;
 use crate::refusal::Refusal;
@@ -74,7 +74,7 @@ pub struct Edits {
     /// The one `cookie` header instead of those that were there, if they change; empty: none.
     pub cookie: Option<Vec<u8>>,
     /// Headers to set to exactly one value.
-    pub set: Vec<(Arc<str>, Vec<u8>)>,
+    pub set: UpstreamHeaders,
     /// The new `:path`, if it changes.
     pub path: Option<Vec<u8>>,
 }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::annotation::{self, Proven};
+use crate::annotation::{self, Proof};
 use crate::authenticator::jwt::Keys;
 use crate::authenticator::remote::{Call, HttpCall, Key, Question, Verdict};
 use crate::cache::{Cache, Counts};
@@ -229,9 +229,8 @@ impl Engine {
         next.map_or(longest, |next| next.since(now)).clamp(BUSY, longest)
     }
 
-    fn pass(&self, request: &Request, rule: usize, proofs: Vec<crate::judgement::Proof<'_>>) -> Decision {
-        let proven: Vec<Proven<'_>> = proofs.iter().map(crate::judgement::Proof::proven).collect();
-        match annotation::edits(&self.policy, request, &proven) {
+    fn pass(&self, request: &Request, rule: usize, proofs: Vec<Proof<'_>>) -> Decision {
+        match annotation::edits(&self.policy, request, &proofs) {
             Ok(edits) => Decision::Pass(Pass { edits, identity: proofs.into_iter().next().map(|proof| proof.identity) }),
             Err(error) => {
                 let first = proofs.into_iter().next();

@@ -1,6 +1,6 @@
 //! Who a credential proved its bearer to be.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -26,7 +26,12 @@ pub struct Identity {
     pub certificate: Option<Arc<Certificate>>,
     /// The id of the secret or key that was used: it goes to logs, never to the upstream.
     pub credential: Option<String>,
+    /// What it sets upstream, once that was made: it depends on nothing else but its provider.
+    pub upstream: OnceLock<UpstreamHeaders>,
 }
+
+/// Headers to set to exactly one value, names in lower case.
+pub type UpstreamHeaders = Arc<[(Arc<str>, Vec<u8>)]>;
 
 impl Identity {
     /// The attribute of that name.
@@ -48,7 +53,8 @@ impl Identity {
         let certificate = self.certificate.as_ref().map_or(0, |certificate| certificate.der().len().saturating_mul(2));
         let parts =
             [single(&self.subject), single(&self.credential), texts(&self.roles), texts(&self.scopes), attributes, token, certificate];
-        parts.into_iter().fold(0, usize::saturating_add)
+        // What it sets upstream holds the same once more, percent-encoded where it is a certificate.
+        parts.into_iter().fold(0, usize::saturating_add).saturating_mul(2)
     }
 }
 

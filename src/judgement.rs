@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::annotation::Proven;
+use crate::annotation::Proof;
 use crate::authenticator::jwt::{Keys, Unverified, Verdict};
 use crate::authenticator::remote::{HttpCall, Key, Question, Verdict as Answer};
 use crate::authenticator::{CertificateError, ClientCertificate, Jwt, Remembered, Remote, StaticSecret};
@@ -16,7 +16,7 @@ use crate::credential::{self, Credential, Place};
 use crate::identity::Identity;
 use crate::keys::{KeySet, SetId};
 use crate::peer::Peer;
-use crate::policy::{Demand, Kind, Need, Policy, ProviderId, Selected};
+use crate::policy::{Demand, Kind, Need, Policy, ProviderId, Requirement, Selected};
 use crate::reason::Class;
 use crate::refusal::{ConditionError, CredentialError, Refusal};
 use crate::request::Request;
@@ -78,25 +78,6 @@ pub enum Outcome<'a> {
     Pending(ProviderId, Needed),
 }
 
-/// A good credential.
-#[derive(Debug)]
-pub struct Proof<'a> {
-    /// Whose.
-    pub provider: ProviderId,
-    /// Who sent it.
-    pub identity: Arc<Identity>,
-    /// Where it stood; `None` for a certificate of the connection.
-    pub place: Option<&'a Place>,
-}
-
-impl Proof<'_> {
-    /// For the annotation.
-    #[must_use]
-    pub fn proven(&self) -> Proven<'_> {
-        Proven { provider: self.provider, identity: &self.identity, place: self.place }
-    }
-}
-
 /// Judges every credential that a member of the requirement claims, then the requirement.
 pub fn judge<'a>(
     policy: &'a Policy,
@@ -109,6 +90,9 @@ pub fn judge<'a>(
 ) -> Outcome<'a> {
     let requirement = demand.requirement();
     let judge = Judge { policy, demand, selected, request, known, memory, at };
+    if let Requirement::One(need) = requirement {
+        return judge.alone(need);
+    }
     let mut judged = Vec::with_capacity(demand.providers().len());
     for provider in demand.providers() {
         judged.push((*provider, judge.credential(*provider)));
@@ -212,6 +196,21 @@ struct Judge<'a, 'j> {
 }
 
 impl<'a> Judge<'a, '_> {
+    /// A requirement of one provider, which is nearly every one, read without a tree.
+    fn alone(&self, need: &Need) -> Outcome<'a> {
+        let provider = need.provider;
+        match self.credential(provider) {
+            Judged::Good(identity, place) => match check(need, &identity, self.selected) {
+                Ok(()) => Outcome::Satisfied(vec![Proof { provider, identity, place }]),
+                Err(error) => Outcome::Forbidden(error, provider, identity.subject.clone()),
+            },
+            Judged::Bad(refusal, _) => Outcome::Refused(refusal, Some(provider)),
+            Judged::Pending(_, needed) => Outcome::Pending(provider, needed),
+            Judged::Absent if need.optional => Outcome::Satisfied(vec![]),
+            Judged::Absent => Outcome::Refused(missing(self.policy, self.demand, Some(provider)), Some(provider)),
+        }
+    }
+
     fn credential(&self, id: ProviderId) -> Judged<'a> {
         let Some(provider) = self.policy.provider(id) else {
             return Judged::Bad(Refusal::Internal("a requirement names no provider"), None);

@@ -1,5 +1,6 @@
 //! The request as it came.
 
+use std::iter;
 use std::ops::Range;
 
 /// Header fields in the order in which they came, names in lower case as Envoy gives them, values as bytes.
@@ -31,9 +32,16 @@ impl Headers {
 
     /// Every value of `name` (in lower case).
     pub fn all<'h>(&'h self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        // Nearly all names differ in length, and each request is searched some ten times.
-        let is_named = move |own: &Range<usize>| own.len() == name.len() && self.slice(own) == name.as_bytes();
-        self.fields.iter().filter(move |(own, _)| is_named(own)).map(|(_, value)| self.slice(value))
+        let mut fields = self.fields.iter();
+        iter::from_fn(move || {
+            // Each request is searched some ten times, and nearly all names differ in length.
+            for (own, value) in fields.by_ref() {
+                if own.len() == name.len() && self.slice(own) == name.as_bytes() {
+                    return Some(self.slice(value));
+                }
+            }
+            None
+        })
     }
 
     /// The first value of `name`. Only for headers of which it doesn't matter that they may stand twice.

@@ -42,7 +42,7 @@ pub(crate) struct Shown {
 }
 
 /// How many credentials there are where each comes once.
-pub(crate) const FRESH: usize = 64;
+pub(crate) const FRESH: usize = 32;
 
 /// Credentials by the number of their request, each made once, when it is needed.
 fn remembered<T: Clone>(is_fresh: bool, make: impl Fn(usize) -> T) -> impl Fn(usize) -> T {

@@ -11,6 +11,7 @@
     reason = "a program that can't go on ends"
 )]
 
+mod calls;
 mod chart;
 mod connection;
 mod envoy;
@@ -56,12 +57,13 @@ fn run() -> Result<(), Failure> {
     let settings = Settings::from_environment()?;
     let machine = machine::facts();
     let paths = variants::chosen(&settings)?;
+    let calls = calls::chosen(&settings)?;
     let scale = scale::chosen(&settings)?;
     let mut report = json!({
         "machine": machine,
         "settings": {"rounds": settings.rounds, "requests": settings.requests, "connections": settings.connections}
     });
-    for (part, variants) in [("paths", &paths), ("scale", &scale)] {
+    for (part, variants) in [("paths", &paths), ("calls", &calls), ("scale", &scale)] {
         if !variants.is_empty() {
             report[part] = report::rows(variants, &rounds::run(&settings, variants)?).into();
         }

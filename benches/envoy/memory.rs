@@ -54,7 +54,6 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Value>, Failure> {
         rows.push(row(variant, &[1, 2], 0)?);
     }
     for variant in [
-        Variant::new("bare-many", "no filter", vec![], nothing()),
         ours("portcullis-many", "portcullis, HS256, its cache full", by_secret, cycle()),
         native("jwt_authn-many", "jwt_authn, HS256, its cache full", true),
     ] {

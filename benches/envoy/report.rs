@@ -59,11 +59,23 @@ pub(crate) fn publish(settings: &Settings, report: &Value) -> Result<(), Failure
     Ok(())
 }
 
-/// Three decimals tell all that there is to know of a microsecond.
+/// A line for each row: what a diff shows is what has changed.
 fn to_text(report: &Value) -> Result<String, Failure> {
-    Ok(serde_json::to_string_pretty(&rounded(report))?.replace(",\n            ", ", ") + "\n")
+    let mut parts = Vec::new();
+    for (name, part) in rounded(report).as_object().into_iter().flatten() {
+        let text = match part {
+            Value::Array(rows) => {
+                let rows: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+                format!("[\n    {}\n  ]", rows.join(",\n    "))
+            }
+            other => serde_json::to_string(other)?,
+        };
+        parts.push(format!("  {}: {text}", serde_json::to_string(name)?));
+    }
+    Ok(format!("{{\n{}\n}}\n", parts.join(",\n")))
 }
 
+/// Three decimals tell all that there is to know of a microsecond.
 fn rounded(value: &Value) -> Value {
     match value {
         Value::Number(number) if number.is_f64() => json!((number.as_f64().unwrap_or_default() * 1e3).round() / 1e3),

@@ -15,7 +15,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const STARTS: usize = 9;
+const STARTS: usize = 7;
 
 /// One row for each kind of Envoy: milliseconds of each start.
 pub(crate) fn measure() -> Result<Vec<Value>, Failure> {

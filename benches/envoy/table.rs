@@ -1,5 +1,6 @@
 //! The report as tables in Markdown.
 
+use crate::calls::TIMES;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -16,9 +17,14 @@ pub(crate) fn all(report: &Value) -> String {
         machine["module_bytes"],
         word(machine, "load_before"),
     );
-    for (part, table) in
-        [("paths", costs as fn(&Value, &str) -> String), ("scale", costs), ("throughput", throughput), ("memory", memory), ("start", start)]
-    {
+    for (part, table) in [
+        ("paths", costs as fn(&Value, &str) -> String),
+        ("scale", costs),
+        ("calls", calls),
+        ("throughput", throughput),
+        ("memory", memory),
+        ("start", start),
+    ] {
         if rows(report, part).next().is_some() {
             let _ = write!(text, "\n{}", table(report, part));
         }
@@ -31,7 +37,7 @@ fn costs(report: &Value, part: &str) -> String {
     let settings = &report["settings"];
     let mut text = format!(
         "CPU time of one worker for a request, in microseconds (medians of {} rounds of {} requests over {} connections):\n\n\
-         | {part} | all | over its floor | difference of the least | of Envoy's own | at most / goal | requests/s | p50 us | p99 us |\n\
+         | {part} | all | over its floor | difference of the least | of Envoy's own, uncached | at most / goal | requests/s | p50 us | p99 us |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         settings["rounds"], settings["requests"], settings["connections"]
     );
@@ -64,6 +70,17 @@ fn goal(row: &Value) -> Option<String> {
     Some(format!("{bound:.1} / {goal:.1} {verdict}"))
 }
 
+fn calls(report: &Value, part: &str) -> String {
+    let mut text = "What a call of a module to Envoy costs, in microseconds of the worker's CPU time (a tenth of what ten of them do):\n\n\
+                    | call | median | difference of the least |\n|---|---:|---:|\n"
+        .to_owned();
+    for row in rows(report, part).filter(|row| row["cost_us"].is_number()) {
+        let one = |member| number(row, member).map_or(String::new(), |micros| format!("{:.2}", micros / f64::from(TIMES)));
+        let _ = writeln!(text, "| {} | {} | {} |", word(row, "title"), one("cost_us"), one("least_cost_us"));
+    }
+    text
+}
+
 fn throughput(report: &Value, part: &str) -> String {
     let mut text = "Requests a second, p50 and p99 in microseconds (what sends them takes a core, too):\n\n\
                     | path | workers | connections | requests/s | p50 us | p99 us |\n|---|---:|---:|---:|---:|---:|\n"
@@ -82,9 +99,8 @@ fn memory(report: &Value, part: &str) -> String {
         .to_owned();
     let bytes = |row: &Value, workers: &str| row["bytes_by_workers"][workers].as_f64();
     let mib = |bytes: f64| format!("{:.1}", bytes / f64::from(1 << 20));
+    let floor = rows(report, part).find(|row| row["name"] == "bare").and_then(|row| bytes(row, "1"));
     for row in rows(report, part) {
-        let floor = if row["requests"] == 0 { "bare" } else { "bare-many" };
-        let floor = rows(report, part).find(|row| row["name"] == *floor).and_then(|row| bytes(row, "1"));
         let (one, two) = (bytes(row, "1"), bytes(row, "2"));
         let difference = |more: Option<f64>, less: Option<f64>| more.zip(less).map_or(String::new(), |(more, less)| mib(more - less));
         let figures = [one.map_or(String::new(), mib), difference(one, floor), difference(two, one)];

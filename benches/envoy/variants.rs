@@ -8,7 +8,7 @@ use crate::policy;
 use crate::settings::Settings;
 use crate::tokens::tokens;
 use crate::variant::{Helper, Traffic, Variant};
-use portcullis_harness::{Algorithm, Key, Plugin, built_wasm, guard};
+use portcullis_harness::{Algorithm, Configuration, Key, Plugin, built_wasm, guard};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -141,11 +141,13 @@ fn by_token(algorithm: Algorithm, names: [&'static str; 4], goals: [Option<Goal>
     ours_seen.native = Some(native_new);
     let mut ours_new = ours(new, title("portcullis", "never seen"), policy, each.clone()).native(native_new);
     ours_new.goal = new_goal;
-    let mut variants = vec![ours_seen, ours_new, Variant::new(native_new, title("jwt_authn", "without cache"), native_filter(false), each)];
+    let slow = if is_slow { SLOW } else { 1 };
+    let native_new = Variant::new(native_new, title("jwt_authn", "without cache"), native_filter(false), each).slow(slow);
+    let mut variants = vec![ours_seen, ours_new.slow(slow), native_new];
     if !native_seen.is_empty() {
         variants.push(Variant::new(native_seen, title("jwt_authn", "in its cache"), native_filter(true), once));
     }
-    variants.into_iter().map(|variant| if is_slow { variant.slow(SLOW) } else { variant }).collect()
+    variants
 }
 
 pub(crate) fn ours(name: &'static str, title: &'static str, policy: Value, traffic: Traffic) -> Variant {
@@ -157,8 +159,14 @@ fn guarded(name: &'static str, title: &'static str, traffic: Traffic) -> Variant
     Variant::new(name, title, vec![plugin, guard("allow")], traffic)
 }
 
+/// The module that does nothing.
 pub(crate) fn empty() -> Value {
-    Plugin::new(portcullis_harness::Configuration::Absent).name("empty").wasm(built_wasm("portcullis_empty")).filter()
+    calling("empty", Configuration::Absent)
+}
+
+/// The same module, with a host call to make.
+pub(crate) fn calling(name: &str, call: Configuration) -> Value {
+    Plugin::new(call).name(name).wasm(built_wasm("portcullis_empty")).filter()
 }
 
 /// Gives those who want another token each time a list that is long enough; variants of one algorithm share it.

@@ -47,10 +47,12 @@ fn main() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("instructions");
     std::fs::create_dir_all(&folder).expect("a folder");
     let jobs = jobs().into_iter().filter(|job| wanted.is_empty() || wanted.iter().any(|name| job.name.contains(name.as_str())));
-    let profiles: Vec<_> = jobs.map(|job| (callgrind(&job.name, &folder), job)).collect();
     println!("| path | instructions |\n|---|---|");
-    for (profile, job) in &profiles {
+    let mut profiles = Vec::new();
+    for job in jobs {
+        let profile = callgrind(&job.name, &folder);
         println!("| {} | {} |", job.name, per(profile.instructions, job.operations));
+        profiles.push((profile, job));
     }
     for (profile, job) in &profiles {
         println!("\n{}: {} instructions", job.name, per(profile.instructions, job.operations));

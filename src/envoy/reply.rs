@@ -29,7 +29,7 @@ pub(super) fn apply(edits: &Edits) -> Result<(), abi::Failed> {
             abi::set_header(Map::Request, b"cookie", cookie)?;
         }
     }
-    for (name, value) in &edits.set {
+    for (name, value) in edits.set.iter() {
         abi::set_header(Map::Request, name.as_bytes(), value)?;
     }
     if let Some(path) = &edits.path {

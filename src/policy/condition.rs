@@ -58,9 +58,17 @@ pub enum Operand {
 
 impl Operand {
     fn is(&self, value: &Value, variables: &Variables) -> bool {
+        match (self, value) {
+            (_, Value::String(text)) => self.is_text(text, variables),
+            (Self::Literal(literal), value) => same(literal, value),
+            (Self::Variable(_), _) => false,
+        }
+    }
+
+    fn is_text(&self, text: &str, variables: &Variables) -> bool {
         match self {
-            Self::Literal(literal) => same(literal, value),
-            Self::Variable(name) => value.as_str().is_some_and(|v| variables.get(name).is_some_and(|x| x == v.as_bytes())),
+            Self::Literal(literal) => literal.as_str() == Some(text),
+            Self::Variable(name) => variables.get(name) == Some(text.as_bytes()),
         }
     }
 
@@ -89,7 +97,7 @@ impl Condition {
     /// What was missing.
     pub fn check(&self, identity: &Identity, variables: &Variables) -> Result<(), ConditionError> {
         let values = self.subject.values(identity);
-        let holds = |operand: &Operand| values.iter().flatten().any(|value| operand.is(value, variables));
+        let holds = |operand: &Operand| values.as_ref().is_some_and(|values| values.hold(operand, variables));
         let missing = match &self.test {
             Test::All(operands) => operands.iter().find(|o| !holds(o)).map(Some),
             Test::Any(operands) => (!operands.iter().any(holds)).then(|| operands.first()),
@@ -105,14 +113,13 @@ impl Condition {
 
 impl Subject {
     /// The values there are; `None` when the identity holds nothing of this kind.
-    fn values(&self, identity: &Identity) -> Option<Vec<Value>> {
-        let strings = |list: &[String]| list.iter().map(|s| Value::from(s.as_str())).collect();
+    fn values<'i>(&self, identity: &'i Identity) -> Option<Values<'i>> {
         match self {
-            Self::Roles => identity.roles.as_deref().map(strings),
-            Self::Scopes => identity.scopes.as_deref().map(strings),
-            Self::Audiences => claim_values(identity, &["aud".to_owned()]),
-            Self::Claim(path) => claim_values(identity, path),
-            Self::Attribute(name) => identity.attribute(name).map(|v| vec![Value::from(v)]),
+            Self::Roles => identity.roles.as_deref().map(Values::Texts),
+            Self::Scopes => identity.scopes.as_deref().map(Values::Texts),
+            Self::Audiences => Some(Values::of(identity.token.as_ref()?.claims.get("aud").filter(|aud| !aud.is_null())?)),
+            Self::Claim(path) => Some(Values::of(claim(&identity.token.as_ref()?.claims, path)?)),
+            Self::Attribute(name) => identity.attribute(name).map(Values::Text),
         }
     }
 
@@ -128,10 +135,32 @@ impl Subject {
     }
 }
 
-fn claim_values(identity: &Identity, path: &[String]) -> Option<Vec<Value>> {
-    let value = claim(&identity.token.as_ref()?.claims, path)?;
-    Some(match value {
-        Value::Array(elements) => elements.clone(),
-        scalar => vec![scalar.clone()],
-    })
+/// What an identity holds of one kind, where it is.
+enum Values<'i> {
+    Texts(&'i [String]),
+    Text(&'i str),
+    Json(&'i [Value]),
+}
+
+impl<'i> Values<'i> {
+    /// Those of a claim: an array's elements, or the one that it is.
+    fn of(claim: &'i Value) -> Self {
+        Self::Json(claim.as_array().map_or_else(|| std::slice::from_ref(claim), Vec::as_slice))
+    }
+
+    fn hold(&self, operand: &Operand, variables: &Variables) -> bool {
+        match self {
+            Self::Texts(texts) => texts.iter().any(|text| operand.is_text(text, variables)),
+            Self::Text(text) => operand.is_text(text, variables),
+            Self::Json(values) => values.iter().any(|value| operand.is(value, variables)),
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        match self {
+            Self::Texts(texts) => texts.is_empty(),
+            Self::Text(_) => false,
+            Self::Json(values) => values.is_empty(),
+        }
+    }
 }

@@ -217,9 +217,9 @@ fn questions_are_asked_only_where_the_answer_counts() {
     let (passes, refused) = (false, true);
     configured(|vm| {
         let _ = questions(vm, stream(&member()));
-        // Whether there is a verdict; and the certificate, whether it is good, and the server name.
-        assert_eq!(questions(vm, stream(&member())), (passes, 4));
-        assert_eq!(questions(vm, stream(&[])), (refused, 3));
+        // Whether there is a verdict; whether the certificate is good, its digest, which Envoy always tells, the certificate, and the server name.
+        assert_eq!(questions(vm, stream(&member())), (passes, 5));
+        assert_eq!(questions(vm, stream(&[])), (refused, 4));
     });
     configured_as(&behind_a_proxy("\"network_only\"", ""), |vm| {
         let _ = questions(vm, stream(&member()));
@@ -229,7 +229,7 @@ fn questions_are_asked_only_where_the_answer_counts() {
     let digest = std::str::from_utf8(DIGEST).unwrap();
     configured_as(&behind_a_proxy(&format!("{{\"sha256\": \"{digest}\"}}"), ""), |vm| {
         let _ = questions(vm, stream(&member()));
-        assert_eq!(questions(vm, with_header(&member(), "x-cert", &escaped())), (passes, 4));
+        assert_eq!(questions(vm, with_header(&member(), "x-cert", &escaped())), (passes, 5));
         assert_eq!(questions(vm, stream(&member())), (refused, 1));
         for (name, _) in member() {
             for status in [NOT_FOUND, BAD_ARGUMENT, 3, INTERNAL_FAILURE, 12] {

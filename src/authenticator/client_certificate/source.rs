@@ -200,13 +200,15 @@ impl Handshake {
         remembered: &Remembered<'_>,
         now: UnixTime,
     ) -> Result<Option<Vouched>, CertificateError> {
-        let digest = peer.digest();
+        let valid = peer.valid();
+        // Where Envoy doesn't tell, nothing is taken from what was seen before.
+        let digest = if valid == Some(true) { peer.digest() } else { None };
         let known = digest.as_ref().and_then(|digest| remembered.get(form, digest));
         let shown = if known.is_some() { None } else { Some(peer.certificate()) };
         if shown == Some(Shown::Nothing) {
             return Ok(None);
         }
-        match (peer.valid(), self.verified_by) {
+        match (valid, self.verified_by) {
             (Some(true), _) | (None, VerifiedBy::Listener) => {}
             (Some(false), _) => return Err(CertificateError::Unverified),
             (None, VerifiedBy::Attribute) => return Err(CertificateError::Unverifiable),

@@ -150,8 +150,8 @@ fn without_a_certificate_nothing_else_is_asked() {
     assert!(judge_request(&members(), &Request::default(), (&Plaintext, HOST), NOW).unwrap().is_none());
     let connection = Connection { shown: Shown::Nothing, ..Connection::of(&Sample::default()) };
     assert!(judge_again(&members(), &Request::default(), (&connection, HOST), &cache(), NOW).unwrap().is_none());
-    // The digest of one that was verified before, and the certificate.
-    assert_eq!(connection.asked.get(), 2);
+    // Whether it was verified, its digest, and the certificate itself.
+    assert_eq!(connection.asked.get(), 3);
 }
 
 #[test]

@@ -171,6 +171,21 @@ fn one_kid_may_stand_for_several_keys_but_not_for_many() {
 }
 
 #[test]
+fn each_kid_is_found_wherever_it_stands() {
+    let kid = |n: usize| format!("k{}", n * 37 % KeySet::MAX_KEYS);
+    let mut keys: Vec<Value> = (0..KeySet::MAX_KEYS - 2).map(|n| with(rsa_key(), json!({"kid": kid(n)}))).collect();
+    keys.insert(50, with(ec_key(), json!({"kid": kid(7)})));
+    keys.insert(20, without(ec_key(), "kid"));
+    let set = KeySet::from_value(&json!({"keys": keys}), all()).unwrap().0;
+    for n in 0..KeySet::MAX_KEYS {
+        let found = set.find(Some(&kid(n)), Alg::RS256, None).map(|keys| keys.iter().map(|key| key.id()).collect::<Vec<_>>());
+        assert_eq!(found, if n < KeySet::MAX_KEYS - 2 { Ok(vec![kid(n)]) } else { Err(NoKey::Unknown) }, "{n}");
+    }
+    let two_fit = set.find(None, Alg::ES256, None).map(|keys| keys.len());
+    assert_eq!(two_fit, Err(NoKey::Ambiguous));
+}
+
+#[test]
 fn the_digest_changes_with_all_that_decides() {
     let plain = *set(&[rsa_key()]).digest();
     assert_eq!(plain, *set(&[with(rsa_key(), json!({"x5t": "ignored"}))]).digest());

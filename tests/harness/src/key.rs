@@ -233,13 +233,16 @@ impl Key {
     ///
     /// # Panics
     /// As [`Self::sign`].
-    pub fn signer(&self) -> Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync> {
-        let (Material::Rsa(der), Some(encoding)) = (&self.material, rsa_encoding(self.algorithm)) else {
-            let key = self.clone();
-            return Box::new(move |text| key.sign(text));
+    pub fn signer(&self) -> impl Fn(&[u8]) -> Vec<u8> + Send + Sync + use<> {
+        let key = self.clone();
+        let read = match &self.material {
+            Material::Rsa(der) => ring_signature::RsaKeyPair::from_pkcs8(der).ok().zip(rsa_encoding(self.algorithm)),
+            _ => None,
         };
-        let pair = ring_signature::RsaKeyPair::from_pkcs8(der).expect("the fixed keys are good enough for ring");
-        Box::new(move |text| rsa_sign_with(&pair, encoding, text))
+        move |text| match &read {
+            Some((pair, encoding)) => rsa_sign_with(pair, *encoding, text),
+            None => key.sign(text),
+        }
     }
 
     /// The public key as a JWK (RFC 7517) with `kty`, its members, `alg`, `use: sig` and, if there is one, `kid`; for
