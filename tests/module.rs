@@ -61,7 +61,7 @@ fn it_exports_what_it_answers_to_and_carries_nothing_else() {
 
 #[test]
 fn it_is_small() {
-    const MOST: u64 = 800_000;
+    const MOST: u64 = 850_000;
     let size = fs::metadata(portcullis_wasm()).expect("the module is built").len();
     println!("{size} bytes");
     assert!(size <= MOST, "{size} bytes, {} too many", size - MOST);

@@ -1,5 +1,7 @@
 //! Held against the rsa crate: with moduli of every length modulo eight, and messages that whoever holds the private key would have to encode wrongly.
 
+#![allow(clippy::arithmetic_side_effects, reason = "helpers of tests")]
+
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{ConcatenatingMul as _, NonZero, Resize as _};
 use rsa::traits::SignatureScheme as _;
@@ -23,7 +25,7 @@ impl Pair {
         let number = |digits| BoxedUint::from_be_slice_vartime(&hex(digits));
         let product = |numbers: [BoxedUint; 3]| numbers.into_iter().reduce(|a, b| a.concatenating_mul(&b)).unwrap();
         let factors = [number(P), number(Q), BoxedUint::from(small)];
-        let order = product(factors.clone().map(|factor| factor.wrapping_sub(&BoxedUint::one())));
+        let order = product(factors.clone().map(|factor| factor.wrapping_sub(BoxedUint::one())));
         let modulus = product(factors);
         let modulus = modulus.clone().resize(modulus.bits().next_multiple_of(64));
         let exponent = BoxedUint::from(e);
@@ -163,7 +165,7 @@ fn numbers_at_the_edge() {
         let small = |number: u8| [&vec![0; size - 1][..], &[number]].concat();
         let again = number.wrapping_add(n);
         assert!(again > *n, "the same number modulo n still fits");
-        let others = [small(0), small(1), small(2), bytes(&n.wrapping_sub(&BoxedUint::one())), bytes(n), bytes(&again), vec![0xff; size]];
+        let others = [small(0), small(1), small(2), bytes(&n.wrapping_sub(BoxedUint::one())), bytes(n), bytes(&again), vec![0xff; size]];
         let lengths = [vec![], good[1..].to_vec(), [&[0], &good[..]].concat(), [&good[..], &[0]].concat(), vec![0; 9000]];
         for signature in others.iter().chain(&lengths) {
             for alg in ALGORITHMS {
