@@ -77,9 +77,9 @@ fn make_headers(upstream: &Upstream, first: &Proof<'_>, proofs: &[Proof<'_>]) ->
         }
     }
     if let Some(name) = &upstream.payload_header
-        && let Some(token) = &first.identity.token
+        && let Some(encoded) = first.identity.token.as_ref().and_then(|token| token.encoded.as_ref())
     {
-        made.push((Arc::clone(name), token.encoded.clone().into_bytes()));
+        made.push((Arc::clone(name), encoded.clone().into_bytes()));
     }
     Ok(made.into())
 }

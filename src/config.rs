@@ -128,7 +128,11 @@ impl ConfigForm {
         }
         let places: Vec<_> = profiles.iter().flat_map(|profile| profile.places.iter().cloned()).collect();
         let provider = |((profile, kind), upstream): ((&Profile, Option<Kind>), upstream::Compiled)| {
-            Some(Provider { name: profile.name.as_str().into(), kind: kind?, upstream: upstream.finish()? })
+            let (mut kind, upstream) = (kind?, upstream.finish()?);
+            if let Kind::Jwt { jwt, .. } = &mut kind {
+                jwt.keeps_payload = upstream.payload_header.is_some();
+            }
+            Some(Provider { name: profile.name.as_str().into(), kind, upstream })
         };
         let providers = profiles.iter().zip(kinds).zip(upstreams).map(provider).collect::<Option<Vec<_>>>()?;
         let rules = rules?;

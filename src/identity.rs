@@ -48,13 +48,14 @@ impl Identity {
         };
         let attributes = self.attributes.iter().fold(0_usize, |sum, (_, value)| sum.saturating_add(TEXT).saturating_add(value.len()));
         let single = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let token = self.token.as_ref().map_or(0, |token| json::size(&token.claims).saturating_add(token.encoded.len()));
+        let encoded = self.token.as_ref().map_or(0, |token| single(&token.encoded));
         // Names and extensions are places in its DER, or copies of it.
         let certificate = self.certificate.as_ref().map_or(0, |certificate| certificate.der().len().saturating_mul(2));
         let parts =
-            [single(&self.subject), single(&self.credential), texts(&self.roles), texts(&self.scopes), attributes, token, certificate];
-        // What it sets upstream holds the same once more, percent-encoded where it is a certificate.
-        parts.into_iter().fold(0, usize::saturating_add).saturating_mul(2)
+            [single(&self.subject), single(&self.credential), texts(&self.roles), texts(&self.scopes), attributes, encoded, certificate];
+        let claims = self.token.as_ref().map_or(0, |token| json::size(&token.claims));
+        // What goes upstream is held once more, in the form that it has there.
+        parts.into_iter().fold(0, usize::saturating_add).saturating_mul(2).saturating_add(claims)
     }
 }
 
@@ -66,8 +67,8 @@ const TEXT: usize = 40;
 pub struct TokenClaims {
     /// The claims.
     pub claims: Map<String, Value>,
-    /// The payload as it stood in the token: base64url without padding.
-    pub encoded: String,
+    /// The payload as it stood in the token (base64url without padding), where it goes upstream.
+    pub encoded: Option<String>,
 }
 
 /// A place among a token's claims: the member names from the outermost to the innermost. Never empty.

@@ -69,13 +69,14 @@ pub fn quote(text: &str) -> String {
 pub fn size(members: &Map<String, Value>) -> usize {
     // A node of a BTreeMap has room for eleven members, and may be half empty.
     const NODE: usize = 420;
-    const MEMBER: usize = 100;
-    members.iter().fold(NODE, |sum, (name, value)| sum.saturating_add(MEMBER).saturating_add(name.len()).saturating_add(value_size(value)))
+    let nodes = NODE.saturating_mul(members.len().div_ceil(5));
+    members.iter().fold(nodes, |sum, (name, value)| sum.saturating_add(HEAP).saturating_add(name.len()).saturating_add(value_size(value)))
 }
 
+/// What allocating costs, in bytes.
+const HEAP: usize = 16;
+
 fn value_size(value: &Value) -> usize {
-    /// What allocating costs.
-    const HEAP: usize = 16;
     // A list grows by doubling, and begins with room for four.
     const ELEMENT: usize = 48;
     match value {

@@ -64,6 +64,8 @@ pub struct Jwt {
     pub formats: Vec<Format>,
     /// Where the token says who and what its bearer is.
     pub identity: TokenIdentity,
+    /// The payload goes upstream as it came.
+    pub keeps_payload: bool,
 }
 
 /// What tokens are verified with.

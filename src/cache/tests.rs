@@ -166,7 +166,7 @@ fn without_room_nothing_is_remembered() {
 fn everything_counts_for_the_bytes() {
     let size = |claims: serde_json::Value| {
         let claims = claims.as_object().unwrap().clone();
-        let identity = Identity { token: Some(TokenClaims { claims, encoded: "e".repeat(100) }), ..Identity::default() };
+        let identity = Identity { token: Some(TokenClaims { claims, encoded: Some("e".repeat(100)) }), ..Identity::default() };
         Verified { identity: Arc::new(identity), kid: Some("k".repeat(10)), times: Times::default(), keys: None }.size()
     };
     let plain = size(json!({}));

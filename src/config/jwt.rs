@@ -275,6 +275,8 @@ impl JwtForm {
             require_kid: *self.require_kid.get()?,
             formats,
             identity: identity?,
+            // That is said where everything is that goes upstream.
+            keeps_payload: false,
         })
     }
 

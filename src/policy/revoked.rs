@@ -87,7 +87,7 @@ mod tests {
 
     fn by(revoked: &Revoked, provider: &str, subject: Option<&str>, jti: Value, kids: &[Option<&str>]) -> Option<RevokedBy> {
         let claims = json!({"jti": jti}).as_object().unwrap().clone();
-        let token = Some(TokenClaims { claims, encoded: String::new() });
+        let token = Some(TokenClaims { claims, encoded: None });
         let identity = Identity { provider: provider.into(), subject: subject.map(str::to_owned), token, ..Identity::default() };
         let found = revoked.check(&identity, kids).err();
         assert!(found.as_ref().is_none_or(|found| found.subject.as_deref() == subject));

@@ -131,7 +131,7 @@ impl Remote {
                 return Err(what.to_owned());
             }
         }
-        let token = Some(TokenClaims { claims: members, encoded: URL_SAFE_NO_PAD.encode(body) });
+        let token = Some(TokenClaims { claims: members, encoded: Some(URL_SAFE_NO_PAD.encode(body)) });
         let identity = Arc::new(Identity { provider: Arc::clone(provider), subject, roles, scopes, token, ..Identity::default() });
         Ok(Verdict::Granted(Box::new(Granted { identity, expires, length: body.len() })))
     }
