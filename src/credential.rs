@@ -131,7 +131,7 @@ fn has_white_space(text: &[u8]) -> bool {
         eight.wrapping_sub(ONES.wrapping_mul(0x21)) & !eight & ONES.wrapping_mul(0x80) == 0
     };
     let (eights, rest) = text.as_chunks();
-    !(eights.iter().all(is_visible) && !rest.iter().any(u8::is_ascii_whitespace)) && text.iter().any(u8::is_ascii_whitespace)
+    (rest.iter().any(u8::is_ascii_whitespace) || !eights.iter().all(is_visible)) && text.iter().any(u8::is_ascii_whitespace)
 }
 
 /// A scheme is a token (RFC 9110, section 5.6.2).
