@@ -107,6 +107,8 @@ fn all() -> Result<Vec<Variant>, Failure> {
     ] {
         all.extend(by_token(algorithm, names, goals));
     }
+    let silent = policy::silent(policy::jwt_by_set(&[key(Algorithm::RS256)]));
+    all.push(ours("rs256-seen-silent", "portcullis, RS256 seen before, `headers: {}`", silent, seen(Algorithm::RS256)).native(uncached));
     all.push(
         Variant::new(
             "jwt_authn-rejected",
