@@ -13,6 +13,7 @@ mod grants;
 mod jwks_uri;
 mod jwt;
 mod jwt_keys;
+mod kept;
 mod mode;
 mod place;
 mod profile;
@@ -128,14 +129,11 @@ impl ConfigForm {
         }
         let places: Vec<_> = profiles.iter().flat_map(|profile| profile.places.iter().cloned()).collect();
         let provider = |((profile, kind), upstream): ((&Profile, Option<Kind>), upstream::Compiled)| {
-            let (mut kind, upstream) = (kind?, upstream.finish()?);
-            if let Kind::Jwt { jwt, .. } = &mut kind {
-                jwt.keeps_payload = upstream.payload_header.is_some();
-            }
-            Some(Provider { name: profile.name.as_str().into(), kind, upstream })
+            Some(Provider { name: profile.name.as_str().into(), kind: kind?, upstream: upstream.finish()? })
         };
-        let providers = profiles.iter().zip(kinds).zip(upstreams).map(provider).collect::<Option<Vec<_>>>()?;
-        let rules = rules?;
+        let mut providers = profiles.iter().zip(kinds).zip(upstreams).map(provider).collect::<Option<Vec<_>>>()?;
+        let (rules, revoked) = (rules?, revoked?);
+        kept::keep(&mut providers, &rules, &revoked);
         let removal = Removal::new(&removed, &places).sparing(mode::spared(&providers, &places, &rules, mode));
         Some(Policy {
             providers,
@@ -145,7 +143,7 @@ impl ConfigForm {
             paths,
             limits: limits?,
             cache: cache?,
-            revoked: revoked?,
+            revoked,
             mode,
             key_sets,
             names_paths: named.paths,

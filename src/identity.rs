@@ -65,7 +65,7 @@ const TEXT: usize = 40;
 /// The payload of a verified token.
 #[derive(Clone, Debug)]
 pub struct TokenClaims {
-    /// The claims.
+    /// The claims: those at which anything looks later.
     pub claims: Map<String, Value>,
     /// The payload as it stood in the token (base64url without padding), where it goes upstream.
     pub encoded: Option<String>,

@@ -64,8 +64,17 @@ pub struct Jwt {
     pub formats: Vec<Format>,
     /// Where the token says who and what its bearer is.
     pub identity: TokenIdentity,
-    /// The payload goes upstream as it came.
-    pub keeps_payload: bool,
+    /// What is kept of a token once it was verified.
+    pub kept: Kept,
+}
+
+/// What is kept of a token once it was verified.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The payload as it came.
+    pub payload: bool,
+    /// The claims of these names; `None`: all.
+    pub claims: Option<Vec<String>>,
 }
 
 /// What tokens are verified with.
@@ -203,9 +212,15 @@ impl Jwt {
     ) -> Result<Verified, TokenError> {
         let times = self.check_after_signature(&token, now)?;
         let kid = token.kid.take();
-        let identity = Arc::new(self.identity(provider, token, signer)?);
+        let mut identity = self.identity(provider, token, signer)?;
         self.check_conditions(&identity)?;
-        Ok(Verified { identity, kid, times, keys: keys.map(|keys| *keys.digest()) })
+        if let (Some(token), Some(kept)) = (&mut identity.token, &self.kept.claims) {
+            let mut all = std::mem::take(&mut token.claims);
+            for (name, value) in kept.iter().filter_map(|name| all.remove_entry(name)) {
+                token.claims.insert(name, value);
+            }
+        }
+        Ok(Verified { identity: Arc::new(identity), kid, times, keys: keys.map(|keys| *keys.digest()) })
     }
 }
 

@@ -16,7 +16,7 @@ use super::profile::{Ability, Issuers};
 use super::quantity::{Span, span};
 use super::reader::{Form, Node, Reader};
 use crate::authenticator::Jwt;
-use crate::authenticator::jwt::{Format, RoleClaim, TokenIdentity};
+use crate::authenticator::jwt::{Format, Kept, RoleClaim, TokenIdentity};
 use crate::identity::ClaimPath;
 use crate::keys::{Alg, AlgSet};
 use crate::policy::KeySources;
@@ -275,8 +275,7 @@ impl JwtForm {
             require_kid: *self.require_kid.get()?,
             formats,
             identity: identity?,
-            // That is said where everything is that goes upstream.
-            keeps_payload: false,
+            kept: Kept::default(),
         })
     }
 

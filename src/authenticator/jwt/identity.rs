@@ -20,7 +20,7 @@ impl Jwt {
             subject,
             roles,
             scopes,
-            token: Some(TokenClaims { claims: token.claims, encoded: self.keeps_payload.then(|| token.payload.into_owned()) }),
+            token: Some(TokenClaims { claims: token.claims, encoded: self.kept.payload.then(|| token.payload.into_owned()) }),
             credential: signer.credential,
             ..Identity::default()
         })

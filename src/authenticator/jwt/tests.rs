@@ -56,7 +56,7 @@ fn plain() -> Jwt {
         require_kid: false,
         formats: vec![Format::Jws],
         identity: TokenIdentity { subject: None, scopes: vec![], roles: vec![], grants: HashMap::new() },
-        keeps_payload: true,
+        kept: Kept { payload: true, claims: None },
     }
 }
 

@@ -250,3 +250,52 @@ fn what_is_not_good_is_never_remembered() {
     }
     assert!(!worker.counts().iter().any(|(what, _)| *what == "hit"));
 }
+
+#[test]
+fn what_is_kept_of_a_token_is_what_anything_looks_at() {
+    let worker = Worker::new(json!({
+        "revoked": {"jti": ["gone"]},
+        "upstream": {"headers": {"x-name": {"claim": "name"}, "x-city": {"claim_path": ["address", "city"]}}},
+        "rules": [
+            {"match": {"path": "/tenant"}, "require": {"provider": "users", "claims": {"tenant": "a"}}},
+            {"match": {"path": "/none"}, "require": {"provider": "users", "claims": {"banned": {"none": [true]}}}},
+            {"match": {"path": "/absent"}, "require": {"provider": "users", "claims": {"expelled": {"exists": false}}}},
+            {"match": {"path": "/aud"}, "require": {"provider": "users", "audiences": "b"}},
+            {"match": {"path": "/any_of"}, "require": {"provider": "users", "any_of": [{"claims": {"level": 7}}, {"claims": {"deep": "x"}}]}},
+            {"require": "users"},
+        ],
+    }));
+    let all = json!({"sub": "alice", "tenant": "a", "aud": ["a", "b"], "level": 7, "name": "Alice", "address": {"city": "Ulm"}, "other": "x".repeat(500)});
+    let with = |name: &str, value: Value| {
+        let mut claims = all.clone();
+        claims[name] = value;
+        token(claims)
+    };
+    // The second time it is remembered.
+    for _ in 0..2 {
+        let good = token(all.clone());
+        for path in ["/tenant", "/none", "/absent", "/aud", "/any_of", "/"] {
+            let Decision::Pass(pass) = worker.get(path, &good, NOW) else { panic!("{path}") };
+            let set: Vec<_> = pass.edits().set.iter().map(|(name, value)| (&**name, String::from_utf8_lossy(value).into_owned())).collect();
+            assert_eq!(set, [("x-city", "Ulm".to_owned()), ("x-name", "Alice".to_owned())]);
+            let kept = &pass.identity().unwrap().token.as_ref().unwrap().claims;
+            assert!(!kept.contains_key("other") && !kept.contains_key("sub") && kept.contains_key("tenant"));
+            assert_eq!(pass.identity().unwrap().subject.as_deref(), Some("alice"));
+        }
+        for (path, name, value) in [
+            ("/tenant", "tenant", json!("b")),
+            ("/none", "banned", json!(true)),
+            ("/absent", "expelled", json!("yes")),
+            ("/aud", "aud", json!("a")),
+            ("/any_of", "level", json!(6)),
+        ] {
+            assert_eq!(
+                worker.refusal(path, &with(name, value.clone()), NOW),
+                Some(if name == "aud" { Reason::AudienceMismatch } else { Reason::ClaimMismatch }),
+                "{path}"
+            );
+        }
+        assert_eq!(worker.refusal("/", &with("jti", json!("gone")), NOW), Some(Reason::Revoked));
+        assert_eq!(worker.refusal("/any_of", &with("deep", json!("x")), NOW), None);
+    }
+}
