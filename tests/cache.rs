@@ -17,7 +17,7 @@ use std::time::Duration;
 const ISSUER: &str = "https://idp.test";
 
 fn configuration(more: Value) -> Value {
-    let keys = json!({"jwks_uri": "http://idp.test/keys", "cluster": "idp", "insecure_http": true, "refresh": "1s"});
+    let keys = json!({"jwks_uri": "http://idp.test/.well-known/jwks.json", "cluster": "idp", "insecure_http": true, "refresh": "1s"});
     let mut configuration =
         json!({"providers": {"users": {"jwt": {"keys": keys, "issuers": [ISSUER], "audiences": ["api"], "clock_skew": "0s"}}}});
     for (name, value) in more.as_object().expect("an object") {
