@@ -44,7 +44,7 @@ pub fn edits(policy: &Policy, request: &Request, proofs: &[Proof<'_>]) -> Result
     Ok(edits)
 }
 
-/// What the first identity sets. Who comes again sets the same again: it is made once for an identity that is kept.
+/// What the first identity sets. Who comes again sets the same again: it is made once for an identity that is kept, unless it is much.
 fn headers(policy: &Policy, proofs: &[Proof<'_>]) -> Result<UpstreamHeaders, AnnotationError> {
     let Some((first, provider)) = proofs.first().and_then(|first| Some((first, policy.provider(first.provider)?))) else {
         return Ok(UpstreamHeaders::default());
@@ -54,7 +54,7 @@ fn headers(policy: &Policy, proofs: &[Proof<'_>]) -> Result<UpstreamHeaders, Ann
         Some(made) => Ok(Arc::clone(made)),
         None => {
             let made = make_headers(&provider.upstream, first, proofs)?;
-            if is_its_own {
+            if is_its_own && first.identity.has_room_for(&made) {
                 // Somebody else's would be the same.
                 let _ = first.identity.upstream.set(Arc::clone(&made));
             }

@@ -108,11 +108,16 @@ struct Queue {
     bytes: usize,
 }
 
-/// What an entry takes beside what is counted: the entry, its places in the index and a queue, the identity, and what allocating costs.
-const OVERHEAD: usize = 512;
+/// What an entry takes beside what is counted: the entry, its places in the index and a queue, the identity, what it sets upstream beside that, and what
+/// allocating costs.
+const OVERHEAD: usize = 640;
 
 /// Who is used more often than that is passed over no more often.
 const USES: u8 = 3;
+
+/// So many entries are looked at for the sake of one, then those in use aren't spared either: where each was, all would be passed over, some times, while
+/// one request waits.
+const LOOKS: usize = 100;
 
 /// Probation's part of the room: one in so many.
 const PROBATION: usize = 8;
@@ -153,10 +158,12 @@ impl Cache {
         if size > self.bounds.bytes || self.bounds.entries == 0 {
             return;
         }
+        let mut looks = 0_usize;
         while self.len() >= self.bounds.entries || self.bytes().saturating_add(size) > self.bounds.bytes {
-            if !self.make_room() {
+            if !self.make_room(looks < LOOKS) {
                 return;
             }
+            looks = looks.saturating_add(1);
         }
         let (hash, verified) = (self.hash(key), Rc::clone(verified));
         let entry =
@@ -203,13 +210,13 @@ impl Cache {
         self.probation.bytes.saturating_add(self.kept.bytes)
     }
 
-    /// Looks at one entry, and forgets it if nobody asked for it in the meantime. False when there is none.
-    fn make_room(&mut self) -> bool {
+    /// Looks at one entry, and forgets it if nobody asked for it in the meantime, or if it may not be spared. False when there is none.
+    fn make_room(&mut self, may_spare: bool) -> bool {
         let is_probation_full =
             self.probation.entries.len() > self.bounds.entries / PROBATION || self.probation.bytes > self.bounds.bytes / PROBATION;
         let queue = if is_probation_full || self.kept.entries.is_empty() { &mut self.probation } else { &mut self.kept };
         let Some(entry) = queue.pop() else { return false };
-        if let Some(left) = entry.uses.get().checked_sub(1) {
+        if may_spare && let Some(left) = entry.uses.get().checked_sub(1) {
             entry.uses.set(left);
             self.kept.push(entry);
             return true;

@@ -48,19 +48,28 @@ impl Identity {
         };
         let attributes = self.attributes.iter().fold(0_usize, |sum, (_, value)| sum.saturating_add(TEXT).saturating_add(value.len()));
         let single = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let encoded = self.token.as_ref().map_or(0, |token| single(&token.encoded));
+        let token = self.token.as_ref().map_or(0, |token| json::size(&token.claims).saturating_add(single(&token.encoded)));
         // Names and extensions are places in its DER, or copies of it.
         let certificate = self.certificate.as_ref().map_or(0, |certificate| certificate.der().len().saturating_mul(2));
         let parts =
-            [single(&self.subject), single(&self.credential), texts(&self.roles), texts(&self.scopes), attributes, encoded, certificate];
-        let claims = self.token.as_ref().map_or(0, |token| json::size(&token.claims));
-        // What goes upstream is held once more, in the form that it has there.
-        parts.into_iter().fold(0, usize::saturating_add).saturating_mul(2).saturating_add(claims)
+            [single(&self.subject), single(&self.credential), texts(&self.roles), texts(&self.scopes), attributes, token, certificate];
+        // What it sets upstream holds the same once more, or isn't kept.
+        parts.into_iter().fold(0, usize::saturating_add).saturating_mul(2)
+    }
+
+    /// Whether what it sets upstream takes no more room than [`Self::size`] counts for that. Several headers may hold the same claim, at thrice its length.
+    #[must_use]
+    pub fn has_room_for(&self, upstream: &UpstreamHeaders) -> bool {
+        let taken = upstream.iter().fold(0_usize, |sum, (_, value)| sum.saturating_add(TEXT).saturating_add(value.len()));
+        taken <= (self.size() / 2).saturating_add(CONSTANTS)
     }
 }
 
 /// What a text in a list takes beside its bytes: itself, its share of what the list reserves, and what allocating costs.
 const TEXT: usize = 40;
+
+/// What may be set beside what is in the identity, in bytes: constants, and what comes before values.
+const CONSTANTS: usize = 256;
 
 /// The payload of a verified token.
 #[derive(Clone, Debug)]
@@ -83,4 +92,20 @@ pub fn claim<'a>(claims: &'a Map<String, Value>, path: &[String]) -> Option<&'a 
         value = value.as_object()?.get(name)?;
     }
     (!value.is_null()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_upstream_is_kept_within_what_is_counted_for_it() {
+        let claims = serde_json::json!({"a": "\u{e9}".repeat(3000)}).as_object().unwrap().clone();
+        let identity = Identity { token: Some(TokenClaims { claims, encoded: Some("e".repeat(8000)) }), ..Identity::default() };
+        let headers = |lengths: &[usize]| lengths.iter().map(|length| ("x-a".into(), vec![b'a'; *length])).collect::<UpstreamHeaders>();
+        for (lengths, is_kept) in [(&[][..], true), (&[6000, 8000], true), (&[18_000, 8000], false), (&[6000; 3], false)] {
+            assert_eq!(identity.has_room_for(&headers(lengths)), is_kept, "{lengths:?}");
+        }
+        assert!(Identity::default().has_room_for(&headers(&[24; 4])) && !Identity::default().has_room_for(&headers(&[24; 5])));
+    }
 }

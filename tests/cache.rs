@@ -125,3 +125,24 @@ fn many_good_tokens_displace_none_that_is_in_use_and_take_no_more_room() {
     }
     assert_eq!((counted(&stage, "evicted"), counted(&stage, "miss")), (evicted, misses));
 }
+
+#[test]
+fn another_key_under_its_kid_ends_it_on_each_worker() {
+    let stage =
+        Stage::new().config(configuration(json!({}))).concurrency(2).identity_provider(IdentityProvider::with_keys([es(1)])).start();
+    let (alice, bob) = (token(&es(1), "alice"), token(&es(2).with_kid("es256-1"), "bob"));
+    wait_for(&stage, &alice, 200);
+    let mut connections: Vec<_> = (0..16).map(|_| stage.client().connect().expect("Envoy listens")).collect();
+    let mut statuses = |token: &str| -> Vec<u16> {
+        connections.iter_mut().map(|one| one.send(&Request::get("/").bearer(token)).expect("an answer").status).collect()
+    };
+    for _ in 0..3 {
+        assert_eq!((statuses(&alice), statuses(&bob)), (vec![200; 16], vec![401; 16]));
+    }
+    stage.identity_provider.rotate([es(2).with_kid("es256-1")]);
+    assert!(poll(PATIENCE, || (statuses(&bob) == [200; 16]).then_some(())).is_some());
+    for _ in 0..3 {
+        assert_eq!((statuses(&alice), statuses(&bob)), (vec![401; 16], vec![200; 16]));
+    }
+    stage.check([Case::get("/").bearer(&alice).expect(401).reason("signature_invalid")]);
+}

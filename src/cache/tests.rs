@@ -138,6 +138,29 @@ fn who_sends_each_token_twice_does_not_displace_who_comes_in_between() {
 }
 
 #[test]
+fn one_request_never_looks_at_all_that_is_in_use() {
+    let mut cache = Cache::new(Bounds { entries: 400, bytes: 1 << 20 });
+    let users: Vec<String> = (0..400).map(|user| format!("user {user}")).collect();
+    for user in [&users; 6].into_iter().flatten() {
+        send(&mut cache, user);
+    }
+    let uses = |cache: &Cache| cache.known.values().map(|entry| usize::from(entry.uses.get())).sum::<usize>();
+    for new in 0..100 {
+        for user in [&users; 3].into_iter().flatten() {
+            let _ = cache.get(&key(user.as_bytes()), None);
+        }
+        let before = uses(&cache);
+        assert!(!send(&mut cache, &format!("new {new}")));
+        let passed_over = before - uses(&cache);
+        assert!(passed_over <= LOOKS + usize::from(USES), "{passed_over} for {new}");
+    }
+    room_is_kept(&cache);
+    // Who is new once displaces no more than the part that is for such.
+    let stayed = users.iter().filter(|user| cache.peek(&key(user.as_bytes())).is_some()).count();
+    assert!(stayed >= 400 - 400 / PROBATION - 1, "{stayed}");
+}
+
+#[test]
 fn long_ones_displace_only_so_many_bytes() {
     let mut cache = Cache::new(Bounds { entries: 1000, bytes: 100_000 });
     let users: Vec<String> = (0..80).map(|user| format!("user {user}")).collect();
