@@ -65,9 +65,10 @@ bench: tools build ## measure what a request costs an Envoy worker, beside Envoy
 fetches: tools build ## count the fetches of key sets with one, two and four workers, for six minutes
 	cargo test --locked --bench shared_keys
 
-geth: tools build ## build geth, which takes some minutes, and test the Engine API's configuration in front of it
+geth: tools build ## build geth, which takes some minutes, and test the Engine API's configuration in front of it, with a WebSocket that is silent for six
 	@.ci/install-geth
 	cargo test --locked --test ethereum_engine_api_geth
+	cargo test --locked --test ethereum_engine_api -- --ignored
 
 alloy: tools build ## build a client by alloy, which takes some minutes, and test the Engine API's configuration with it
 	nice cargo install --locked --quiet --profile dev --path tests/clients/engine_api --root target/tools --target-dir $(TARGET_DIR)/clients
