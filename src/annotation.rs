@@ -39,8 +39,16 @@ pub fn edits(policy: &Policy, request: &Request, proofs: &[Proof<'_>]) -> Result
     let kept: Vec<&Place> = proofs.iter().filter(|p| keeps_credential(policy, p.provider)).filter_map(|p| p.place).collect();
     let mut edits = removals(&policy.removal, request, &kept);
     edits.set = headers(policy, proofs)?;
-    // Envoy's replace is enough where the client sent the header once; some Envoys leave a second copy.
-    edits.remove.retain(|name| !edits.set.iter().any(|(set, _)| set.as_bytes() == name) || is_repeated(&request.headers, name));
+    // To add a header costs Envoy less than to replace one, so what is set is removed first where it is there, also if nothing else removes it.
+    for (name, _) in edits.set.iter() {
+        let is_removed = edits.remove.iter().any(|removed| removed == name.as_bytes());
+        if !is_removed && request.headers.first(name).is_some() {
+            edits.remove.push(name.as_bytes().to_vec());
+        }
+        if **name == *COOKIE {
+            edits.cookie = None;
+        }
+    }
     Ok(edits)
 }
 
@@ -147,10 +155,6 @@ fn names_to_remove(removal: &Removal, headers: &Headers, kept: &[&Place]) -> Vec
         }
     }
     names
-}
-
-fn is_repeated(headers: &Headers, name: &[u8]) -> bool {
-    headers.iter().filter(|(n, _)| *n == name).nth(1).is_some()
 }
 
 fn header_value(header: &UpstreamHeader, identity: &Identity) -> Result<Option<Vec<u8>>, AnnotationError> {

@@ -73,7 +73,7 @@ pub struct Edits {
     pub remove: Vec<Vec<u8>>,
     /// The one `cookie` header instead of those that were there, if they change; empty: none.
     pub cookie: Option<Vec<u8>>,
-    /// Headers to set to exactly one value.
+    /// Headers to add, which then stand there exactly once: nothing of these names is left.
     pub set: UpstreamHeaders,
     /// The new `:path`, if it changes.
     pub path: Option<Vec<u8>>,

@@ -8,11 +8,12 @@ use crate::variants::{calling, choose};
 use portcullis_harness::{Algorithm, Configuration, Key};
 
 /// The ABI's names, with what is special. tests/empty makes each of them ten times for a request.
-const CALLS: [&str; 11] = [
+const CALLS: [&str; 12] = [
     "get_header_map_pairs",
     "get_header_map_value",
     "get_header_map_value_absent",
     "replace_header_map_value",
+    "add_header_map_value",
     "remove_header_map_value_absent",
     "get_property",
     "get_property_absent",

@@ -63,6 +63,12 @@ fn all() -> Result<Vec<Variant>, Failure> {
         Variant::new("short", "bare listener, short or no credential", vec![], secret.clone()).floor(),
         Variant::new("mutual", "bare listener, mutual TLS", vec![], Traffic::bare()).mutual().floor(),
         Variant::new("empty", "an empty Wasm filter", vec![empty()], seen(Algorithm::RS256)),
+        Variant::new(
+            "calls",
+            "the calls for a token seen before, by an otherwise empty filter",
+            vec![calling("calls", Configuration::Text("seen".to_owned()))],
+            seen(Algorithm::RS256),
+        ),
         ours("anyone", "portcullis, `allow: anyone`", policy::anyone(), secret.clone()).over("short"),
         ours("static", "portcullis, static secret", policy::static_secrets(1), secret.clone())
             .over("short")

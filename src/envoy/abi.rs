@@ -84,6 +84,7 @@ unsafe extern "C" {
     fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_add_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
@@ -160,6 +161,12 @@ pub(super) fn headers(map: Map) -> Result<Headers, Failed> {
 pub(super) fn set_header(map: Map, name: &[u8], value: &[u8]) -> Result<(), Failed> {
     // SAFETY: the pointers and sizes are those of slices.
     check(unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Adds a header, beside those of its name that are there. Envoy searches for none, as it does to replace one.
+pub(super) fn add_header(map: Map, name: &[u8], value: &[u8]) -> Result<(), Failed> {
+    // SAFETY: the pointers and sizes are those of slices.
+    check(unsafe { proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
 /// Removes a header, every copy.

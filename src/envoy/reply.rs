@@ -26,11 +26,11 @@ pub(super) fn apply(edits: &Edits) -> Result<(), abi::Failed> {
     if let Some(cookie) = &edits.cookie {
         abi::remove_header(Map::Request, b"cookie")?;
         if !cookie.is_empty() {
-            abi::set_header(Map::Request, b"cookie", cookie)?;
+            abi::add_header(Map::Request, b"cookie", cookie)?;
         }
     }
     for (name, value) in edits.set.iter() {
-        abi::set_header(Map::Request, name.as_bytes(), value)?;
+        abi::add_header(Map::Request, name.as_bytes(), value)?;
     }
     if let Some(path) = &edits.path {
         abi::set_header(Map::Request, b":path", path)?;

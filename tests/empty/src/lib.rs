@@ -1,5 +1,5 @@
 //! A filter that does nothing: what Envoy and the SDK ask of any Wasm filter before it has done anything. Its configuration may name a host call, which it
-//! then makes ten times for each request: what that costs.
+//! then makes ten times for each request: what that costs. Or `seen`: then it makes the calls that portcullis makes for a token seen before, and nothing else.
 
 #![cfg(target_os = "wasi")]
 #![allow(missing_docs, unsafe_code)] // The entry point's macro defines an exported symbol without a comment.
@@ -9,7 +9,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, MapType, MetricType, Status};
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Root { call: None, metric: 0 }));
+    proxy_wasm::set_root_context(|_| Box::new(Root { call: None, is_seen: false, metric: 0 }));
 }}
 
 /// A host call, given which of the ten it is, and a metric to count with.
@@ -17,6 +17,7 @@ type Call = fn(usize, u32) -> Result<(), Status>;
 
 struct Root {
     call: Option<Call>,
+    is_seen: bool,
     metric: u32,
 }
 
@@ -28,10 +29,11 @@ impl RootContext for Root {
         if configuration.is_empty() {
             return true;
         }
+        self.is_seen = configuration == b"seen";
         self.call = call(&configuration);
         let metric = hostcalls::define_metric(MetricType::Counter, "calls");
         self.metric = metric.unwrap_or_default();
-        self.call.is_some() && metric.is_ok()
+        (self.is_seen || self.call.is_some()) && metric.is_ok()
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -40,6 +42,7 @@ impl RootContext for Root {
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
         Some(match self.call {
+            None if self.is_seen => Box::new(Seen { metric: self.metric }),
             None => Box::new(Nothing),
             Some(call) => Box::new(Calling { call, metric: self.metric }),
         })
@@ -61,11 +64,43 @@ impl Context for Calling {}
 
 impl HttpContext for Calling {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        match (0..10).try_for_each(|number| (self.call)(number, self.metric)) {
-            Ok(()) => Action::Continue,
-            // The benchmark sees that this isn't a 200.
-            Err(_) => Action::Pause,
-        }
+        action((0..10).try_for_each(|number| (self.call)(number, self.metric)))
+    }
+}
+
+struct Seen {
+    metric: u32,
+}
+
+impl Context for Seen {}
+
+impl HttpContext for Seen {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        action(calls_for_a_token_seen_before(self.metric))
+    }
+}
+
+/// As tests/fake_host/cost.rs counts them.
+fn calls_for_a_token_seen_before(metric: u32) -> Result<(), Status> {
+    hostcalls::get_map_bytes(REQUEST)?;
+    hostcalls::get_current_time()?;
+    hostcalls::get_property(vec!["portcullis.verdict"])?;
+    hostcalls::set_map_value(REQUEST, "authorization", None)?;
+    for (name, value) in [("x-auth-provider", "users"), ("x-auth-subject", "alice"), ("x-auth-roles", "reader"), ("x-auth-scopes", "read")]
+    {
+        hostcalls::add_map_value(REQUEST, name, value)?;
+    }
+    for (name, value) in [("provider", "users"), ("subject", "alice"), ("credential", "key-1"), ("verdict", "allow")] {
+        hostcalls::set_property(vec![&format!("portcullis.{name}")], Some(value.as_bytes()))?;
+    }
+    hostcalls::increment_metric(metric, 1)
+}
+
+fn action(done: Result<(), Status>) -> Action {
+    match done {
+        Ok(()) => Action::Continue,
+        // The benchmark sees that this isn't a 200.
+        Err(_) => Action::Pause,
     }
 }
 
@@ -78,6 +113,7 @@ fn call(wanted: &[u8]) -> Option<Call> {
         b"get_header_map_value" => |_, _| hostcalls::get_map_value_bytes(REQUEST, "authorization").map(drop),
         b"get_header_map_value_absent" => |number, _| hostcalls::get_map_value_bytes(REQUEST, header(number)).map(drop),
         b"replace_header_map_value" => |number, _| hostcalls::set_map_value(REQUEST, header(number), Some("a value of usual length")),
+        b"add_header_map_value" => |number, _| hostcalls::add_map_value(REQUEST, header(number), "a value of usual length"),
         b"remove_header_map_value_absent" => |number, _| hostcalls::set_map_value(REQUEST, header(number), None),
         b"get_property" => |_, _| hostcalls::get_property(vec!["request", "path"]).map(drop),
         b"get_property_absent" => |number, _| hostcalls::get_property(vec![header(number)]).map(drop),
