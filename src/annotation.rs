@@ -1,11 +1,13 @@
 //! What changes on a request that goes upstream: what clients may not say is removed, then the identity is written down.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::cache::Verified;
 use crate::credential::{Place, without_cookies, without_parameters};
 use crate::decision::Edits;
 use crate::identity::{Identity, UpstreamHeaders, claim};
@@ -29,6 +31,8 @@ pub struct Proof<'a> {
     pub identity: Arc<Identity>,
     /// Where it stood; `None` for a certificate of the connection.
     pub place: Option<&'a Place>,
+    /// The token, where it was one.
+    pub token: Option<Rc<Verified>>,
 }
 
 /// The edits for a request: the first of the proven identities goes upstream. Without any, what clients may not say is removed all the same.

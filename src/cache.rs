@@ -25,6 +25,8 @@ pub struct Verified {
     pub kid: Option<String>,
     /// When a token is good.
     pub times: Times,
+    /// The SHA-256 of the certificate that whoever sends a token must have.
+    pub bound: Option<[u8; 32]>,
     /// The digest of the key set that verified it, where key sets come and go.
     pub keys: Option<[u8; KeySet::DIGEST]>,
 }

@@ -44,6 +44,7 @@ use serde_json::Value;
 use self::declare::fields;
 use self::fault::Path;
 use self::forms::{Each, Table};
+use self::jwt::JwtForm;
 use self::mode::{CacheForm, LimitsForm, ModeForm, PathsForm};
 use self::profile::Profile;
 use self::provider::ProviderForm;
@@ -113,7 +114,8 @@ pub fn describe() -> Description {
 
 impl ConfigForm {
     fn compile(&self, cx: &mut Reader<'_>) -> Option<Policy> {
-        let (profiles, kinds, key_sets) = self.providers(cx);
+        let (profiles, mut kinds, key_sets) = self.providers(cx);
+        self.bind(&profiles, &mut kinds, cx);
         let known = self.providers.get().is_some().then_some(profiles.as_slice());
         let (upstreams, mut removed) = self.upstreams(known, cx);
         let paths = self.paths.get().map_or(Paths { encoded_slash: true, empty_segments: true, parameters: true }, PathsForm::compile);
@@ -168,6 +170,27 @@ impl ConfigForm {
             kinds.push(kind);
         }
         (profiles, kinds, key_sets)
+    }
+
+    /// Binds tokens to certificates.
+    fn bind(&self, profiles: &[Profile], kinds: &mut [Option<Kind>], cx: &mut Reader<'_>) {
+        let at = Path::ROOT.name("providers");
+        let forms = self.providers.get().map(|Table(forms)| forms.as_slice()).unwrap_or_default();
+        for ((name, form), kind) in forms.iter().zip(kinds) {
+            let Some(wanted) = form.as_ref().and_then(|form| form.jwt.get()).and_then(JwtForm::bound_to) else { continue };
+            let found = profiles.iter().enumerate().find(|(_, profile)| profile.name == wanted);
+            let wrong = match found {
+                None => "there is no provider",
+                Some((_, profile)) if !profile.yields_certificate() => "no provider of client certificates:",
+                Some((index, _)) => {
+                    if let Some(Kind::Jwt { jwt, .. }) = kind {
+                        jwt.bind = Some(ProviderId(index));
+                    }
+                    continue;
+                }
+            };
+            cx.fault(&at.name(name).name("jwt").name("bind").name("certificate"), format_args!("{wrong} {wanted}"));
+        }
     }
 
     /// For each provider what it tells the upstream; and the names that no client may send.

@@ -9,6 +9,7 @@ use crate::identity::{Identity, UpstreamHeaders};
 use crate::keys::SetId;
 use crate::policy::ProviderId;
 use crate::refusal::Refusal;
+use crate::streams::Terms;
 use crate::time::UnixTime;
 
 /// The outcome of an evaluation.
@@ -29,6 +30,7 @@ pub enum Decision {
 pub struct Pass {
     pub(crate) edits: Edits,
     pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) terms: Option<Terms>,
 }
 
 impl Pass {
@@ -42,6 +44,11 @@ impl Pass {
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_deref()
+    }
+
+    /// On what terms the stream that it opens may stay open; `None`: on none. Once.
+    pub const fn take_terms(&mut self) -> Option<Terms> {
+        self.terms.take()
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod fetch;
 mod remote;
+mod streams;
 mod waiting;
 
 use std::cell::RefCell;
@@ -25,9 +26,11 @@ use crate::refusal::{KeysError, Refusal, RequestError};
 use crate::rejection::{reject, reject_unread};
 use crate::request::{Headers, Request};
 use crate::signature::Budget;
+use crate::streams::Ended;
 use crate::time::UnixTime;
 use answers::Answers;
 use fetch::{Place, read, report_failure};
+use streams::OpenStreams;
 use waiting::Waiting;
 
 pub use fetch::{Answer, FetchError};
@@ -53,6 +56,7 @@ pub struct Engine {
     /// Callouts to other services that failed, for the log.
     failures: Flood,
     waiting: Waiting,
+    streams: OpenStreams,
     /// Tells this engine's fetches from those of others; never zero.
     id: u64,
     /// The last time that was seen.
@@ -96,6 +100,8 @@ pub enum Effect {
     CountCache(&'static str, u64),
     /// Note when a provider's keys came.
     NoteKeys(Arc<str>, UnixTime),
+    /// End a stream.
+    End(Ended),
     /// Log a line.
     Log(Level, String),
 }
@@ -108,7 +114,17 @@ impl Engine {
         let budget = RefCell::new(Budget::new(policy.limits.slow_verifications));
         let memory = Memory { cache: RefCell::new(Cache::new(policy.cache)), budget };
         let answers = RefCell::new(Answers::new());
-        Self { policy, keys, memory, answers, failures: Flood::default(), waiting: Waiting::default(), id: random.max(1), now }
+        Self {
+            policy,
+            keys,
+            memory,
+            answers,
+            failures: Flood::default(),
+            waiting: Waiting::default(),
+            streams: OpenStreams::default(),
+            id: random.max(1),
+            now,
+        }
     }
 
     /// The policy.
@@ -220,7 +236,7 @@ impl Engine {
         }
         let keys = self.keys.borrow();
         let fetches = self.policy.key_sets.iter().filter_map(|(set, source)| keys.next(*set, source, now));
-        let next = fetches.chain(self.waiting.next()).min();
+        let next = fetches.chain(self.waiting.next()).chain(self.streams.next()).min();
         let longest = match (self.waiting.is_restless(), self.policy.key_sets.is_empty()) {
             (true, _) => BUSY,
             (false, false) => IDLE,
@@ -231,7 +247,10 @@ impl Engine {
 
     fn pass(&self, request: &Request, rule: usize, proofs: Vec<Proof<'_>>) -> Decision {
         match annotation::edits(&self.policy, request, &proofs) {
-            Ok(edits) => Decision::Pass(Pass { edits, identity: proofs.into_iter().next().map(|proof| proof.identity) }),
+            Ok(edits) => {
+                let terms = self.terms(&proofs);
+                Decision::Pass(Pass { edits, identity: proofs.into_iter().next().map(|proof| proof.identity), terms })
+            }
             Err(error) => {
                 let first = proofs.into_iter().next();
                 let rejection = reject(&self.policy, request, error.into(), Some(rule), first.as_ref().map(|proof| proof.provider));
@@ -312,6 +331,7 @@ impl Engine {
         }
         drop(keys);
         self.tick_calls(now, effects);
+        effects.extend(self.streams.over(&self.policy.revoked, now).into_iter().map(Effect::End));
         let Counts { hits, misses, evicted } = self.memory.cache.borrow().take_counts();
         let counts = [("hit", hits), ("miss", misses), ("evicted", evicted)];
         effects.extend(counts.into_iter().filter(|(_, count)| *count > 0).map(|(what, count)| Effect::CountCache(what, count)));

@@ -10,13 +10,13 @@ use std::time::Duration;
 use crate::annotation::Proof;
 use crate::authenticator::jwt::{Keys, Unverified, Verdict};
 use crate::authenticator::remote::{HttpCall, Key, Question, Verdict as Answer};
-use crate::authenticator::{CertificateError, ClientCertificate, Jwt, Remembered, Remote, StaticSecret};
+use crate::authenticator::{CertificateError, ClientCertificate, Jwt, Remembered, Remote, StaticSecret, TokenError};
 use crate::cache::{self, Cache, Form, Verified};
 use crate::credential::{self, Credential, Place};
 use crate::identity::Identity;
 use crate::keys::{KeySet, SetId};
 use crate::peer::Peer;
-use crate::policy::{Demand, Kind, Need, Policy, ProviderId, Requirement, Selected};
+use crate::policy::{Demand, Kind, Need, Policy, Provider, ProviderId, Requirement, Selected};
 use crate::reason::Class;
 use crate::refusal::{ConditionError, CredentialError, Refusal};
 use crate::request::Request;
@@ -127,9 +127,9 @@ pub fn judge<'a>(
             let mut proofs = Vec::new();
             for wanted in providers {
                 if let Some(found) = judged.iter().position(|(provider, _)| *provider == wanted)
-                    && let (provider, Judged::Good(identity, place)) = judged.swap_remove(found)
+                    && let (_, Judged::Good(proof)) = judged.swap_remove(found)
                 {
-                    proofs.push(Proof { provider, identity, place });
+                    proofs.push(proof);
                 }
             }
             Outcome::Satisfied(proofs)
@@ -154,7 +154,7 @@ fn take_bad<'a>(judged: &mut Vec<(ProviderId, Judged<'_>)>) -> Option<Outcome<'a
 /// Who that provider's good credential says.
 fn subject(judged: &[(ProviderId, Judged<'_>)], provider: ProviderId) -> Option<String> {
     judged.iter().find(|(own, _)| *own == provider).and_then(|(_, judged)| match judged {
-        Judged::Good(identity, _) => identity.subject.clone(),
+        Judged::Good(proof) => proof.identity.subject.clone(),
         _ => None,
     })
 }
@@ -169,7 +169,7 @@ fn missing(policy: &Policy, demand: &Demand, provider: Option<ProviderId>) -> Re
 /// What became of one provider's credential.
 enum Judged<'a> {
     Absent,
-    Good(Arc<Identity>, Option<&'a Place>),
+    Good(Proof<'a>),
     Bad(Refusal, Option<&'a Place>),
     Pending(&'a Place, Needed),
 }
@@ -200,9 +200,9 @@ impl<'a> Judge<'a, '_> {
     fn alone(&self, need: &Need) -> Outcome<'a> {
         let provider = need.provider;
         match self.credential(provider) {
-            Judged::Good(identity, place) => match check(need, &identity, self.selected) {
-                Ok(()) => Outcome::Satisfied(vec![Proof { provider, identity, place }]),
-                Err(error) => Outcome::Forbidden(error, provider, identity.subject.clone()),
+            Judged::Good(proof) => match check(need, &proof.identity, self.selected) {
+                Ok(()) => Outcome::Satisfied(vec![proof]),
+                Err(error) => Outcome::Forbidden(error, provider, proof.identity.subject.clone()),
             },
             Judged::Bad(refusal, _) => Outcome::Refused(refusal, Some(provider)),
             Judged::Pending(_, needed) => Outcome::Pending(provider, needed),
@@ -236,7 +236,7 @@ impl<'a> Judge<'a, '_> {
         let connection = (self.at.peer, &*self.selected.host);
         match members.authenticate(name, self.request, connection, &remembered, self.at.now) {
             Ok(None) => Judged::Absent,
-            Ok(Some(identity)) => self.unless_revoked(identity, &[], members.source.place()),
+            Ok(Some(identity)) => self.unless_revoked(Proof { provider: id, identity, place: members.source.place(), token: None }, &[]),
             Err(error) => Judged::Bad(error.into(), None),
         }
     }
@@ -246,7 +246,7 @@ impl<'a> Judge<'a, '_> {
             return Judged::Absent;
         }
         match secrets.authenticate(&found.text, self.at.now) {
-            Ok(identity) => self.unless_revoked(Arc::clone(identity), &[], Some(found.place)),
+            Ok(identity) => self.unless_revoked(proof(id, identity, found), &[]),
             Err(error) => Judged::Bad(error.into(), Some(found.place)),
         }
     }
@@ -263,7 +263,7 @@ impl<'a> Judge<'a, '_> {
         match known {
             None => self.new_token(id, jwt, name, found, keys.as_deref()),
             Some(known) => match jwt.check_again(known.times, self.at.now) {
-                Ok(()) => self.verified(jwt, &known, found.place),
+                Ok(()) => self.verified(id, jwt, known, found),
                 Err(error) => Judged::Bad(error.into(), Some(found.place)),
             },
         }
@@ -289,14 +289,14 @@ impl<'a> Judge<'a, '_> {
             Ok(Verdict::Good(verified)) => {
                 let verified = Rc::new(verified);
                 self.memory.cache.borrow_mut().add(&token_of(id, found), &verified);
-                self.verified(jwt, &verified, found.place)
+                self.verified(id, jwt, verified, found)
             }
             Ok(Verdict::KeysNeeded) => Judged::Pending(found.place, Needed::Keys(None)),
             // Only a token that would pass with its key known is worth a fetch.
-            Ok(Verdict::KeyUnknown(error, Unverified(Verified { identity, kid, .. }))) => {
+            Ok(Verdict::KeyUnknown(error, Unverified(Verified { identity, kid, bound, .. }))) => {
                 let would_pass = |need: &&&Need| need.provider == id && check(need, &identity, self.selected).is_ok();
-                let is_fine = self.policy.revoked.check(&identity, &[kid.as_deref()]).is_ok();
-                if is_fine && self.demand.requirement().needs().iter().any(|need| would_pass(&need)) {
+                let is_fine = || self.policy.revoked.check(&identity, &[kid.as_deref()]).is_ok() && self.check_binding(jwt, bound).is_ok();
+                if is_fine() && self.demand.requirement().needs().iter().any(|need| would_pass(&need)) {
                     Judged::Pending(found.place, Needed::Keys(Some(error.into())))
                 } else {
                     Judged::Bad(error.into(), Some(found.place))
@@ -306,10 +306,31 @@ impl<'a> Judge<'a, '_> {
         }
     }
 
-    fn verified(&self, jwt: &Jwt, verified: &Verified, place: &'a Place) -> Judged<'a> {
-        // Callers' secrets have ids of their own, which are no kids.
-        let key = verified.identity.credential.as_deref().filter(|_| matches!(jwt.keys, Keys::Remote { .. } | Keys::Inline(_)));
-        self.unless_revoked(Arc::clone(&verified.identity), &[verified.kid.as_deref(), key], Some(place))
+    fn verified(&self, id: ProviderId, jwt: &Jwt, verified: Rc<Verified>, found: &Credential<'a>) -> Judged<'a> {
+        if let Err(refusal) = self.check_binding(jwt, verified.bound) {
+            return Judged::Bad(refusal, Some(found.place));
+        }
+        let token = Rc::clone(&verified);
+        self.unless_revoked(Proof { token: Some(token), ..proof(id, &verified.identity, found) }, &kids(jwt, &verified))
+    }
+
+    /// RFC 8705, section 3: whoever sends a token that is bound to a certificate must have that one, as its provider sees it.
+    fn check_binding(&self, jwt: &Jwt, bound: Option<[u8; 32]>) -> Result<(), Refusal> {
+        let Some(id) = jwt.bind else {
+            return Ok(());
+        };
+        let Some(Provider { name, kind: Kind::ClientCertificate(members), .. }) = self.policy.provider(id) else {
+            return Err(Refusal::Internal("a token is bound to what is no provider of certificates"));
+        };
+        match self.certificate(id, name, members) {
+            Judged::Good(Proof { identity, .. }) => {
+                let shown = identity.certificate.as_ref().map(|certificate| certificate.digest());
+                if shown.is_some() && shown == bound { Ok(()) } else { Err(TokenError::CnfMismatch { shown: true }.into()) }
+            }
+            Judged::Absent => Err(TokenError::CnfMismatch { shown: false }.into()),
+            Judged::Bad(refusal, _) => Err(refusal),
+            Judged::Pending(..) => Err(Refusal::Internal("a certificate needs nothing that is yet to come")),
+        }
     }
 
     fn remote(&self, id: ProviderId, remote: &Remote, found: &Credential<'a>) -> Judged<'a> {
@@ -322,7 +343,7 @@ impl<'a> Judge<'a, '_> {
         };
         match self.known.answer(id, &question) {
             Ok(answer) => match answer.identity(self.at.now) {
-                Ok(identity) => self.unless_revoked(Arc::clone(identity), &[], Some(found.place)),
+                Ok(identity) => self.unless_revoked(proof(id, identity, found), &[]),
                 Err(error) => Judged::Bad(error.into(), Some(found.place)),
             },
             Err(key) => Judged::Pending(found.place, Needed::Answer(key, Box::new(question.call()))),
@@ -330,10 +351,10 @@ impl<'a> Judge<'a, '_> {
     }
 
     /// A credential that was verified, unless it is revoked. `kids`: those of its key.
-    fn unless_revoked(&self, identity: Arc<Identity>, kids: &[Option<&str>], place: Option<&'a Place>) -> Judged<'a> {
-        match self.policy.revoked.check(&identity, kids) {
-            Ok(()) => Judged::Good(identity, place),
-            Err(revocation) => Judged::Bad(revocation.into(), place),
+    fn unless_revoked(&self, proof: Proof<'a>, kids: &[Option<&str>]) -> Judged<'a> {
+        match self.policy.revoked.check(&proof.identity, kids) {
+            Ok(()) => Judged::Good(proof),
+            Err(revocation) => Judged::Bad(revocation.into(), proof.place),
         }
     }
 
@@ -371,6 +392,16 @@ impl<'a> Judge<'a, '_> {
         let known = cache.peek(&token_of(rival, found)).filter(|_| jwt.formats == other.formats);
         known.and_then(|known| known.identity.token.as_ref()).is_some_and(|token| jwt.check_issuer(&token.claims).is_err())
     }
+}
+
+fn proof<'a>(provider: ProviderId, identity: &Arc<Identity>, found: &Credential<'a>) -> Proof<'a> {
+    Proof { provider, identity: Arc::clone(identity), place: Some(found.place), token: None }
+}
+
+/// By which names a token's key can be revoked. Callers' secrets have ids of their own, which are no kids.
+pub(crate) fn kids<'t>(jwt: &Jwt, token: &'t Verified) -> [Option<&'t str>; 2] {
+    let key = token.identity.credential.as_deref().filter(|_| matches!(jwt.keys, Keys::Remote { .. } | Keys::Inline(_)));
+    [token.kid.as_deref(), key]
 }
 
 fn token_of<'k>(provider: ProviderId, found: &'k Credential<'_>) -> cache::Key<'k> {

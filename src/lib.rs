@@ -25,6 +25,7 @@ pub mod refusal;
 pub mod rejection;
 pub mod request;
 pub mod signature;
+pub mod streams;
 pub mod time;
 
 /// The module's entry. Not in the library that other modules link: each has its own.

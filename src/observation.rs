@@ -19,7 +19,7 @@ pub(crate) fn observe(policy: &Policy, decision: Decision) -> Decision {
             let edits = spare(removal, &rejection.edits);
             Decision::Observe(Observation { rejection, edits })
         }
-        Decision::Pass(Pass { edits, identity }) => Decision::Pass(Pass { edits: spare(removal, &edits), identity }),
+        Decision::Pass(pass) => Decision::Pass(Pass { edits: spare(removal, &pass.edits), ..pass }),
         other => other,
     }
 }

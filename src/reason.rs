@@ -109,6 +109,8 @@ reasons! {
     ClaimMismatch = "claim_mismatch", Forbidden;
     /// The token is bound to a key, which is not checked here.
     CnfUnchecked = "cnf_unchecked", Unauthorized;
+    /// The token is bound to another client certificate.
+    CnfMismatch = "cnf_mismatch", Unauthorized;
 
     /// No client certificate was presented.
     CertificateMissing = "certificate_missing", Unauthorized;

@@ -360,29 +360,6 @@ limits: {{waiting: 1_000}}
     );
 }
 
-#[test]
-fn what_is_for_later_is_refused_by_name() {
-    let jwt = |more: Value| {
-        let keys = json!({"jwks_uri": "https://idp.test/keys", "cluster": "idp"});
-        let mut jwt = json!({"keys": keys, "issuers": "https://idp.test", "audiences": "api"});
-        jwt.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-        json!({ "jwt": jwt })
-    };
-    let later = json!({
-        "providers": {
-            "b": jwt(json!({"bind": {"certificate": "members"}})),
-            "c": jwt(json!({"streams": "end_with_token"})),
-        },
-        "rules": [
-            {"match": {"path": "/b"}, "require": "b"},
-            {"allow": "anyone"},
-        ],
-    });
-    let (faults, _) = faults_of(Plugin::new(later));
-    let version = "not supported yet by this version";
-    assert_faults(&[("providers.b.jwt.bind", version), ("providers.c.jwt.streams", version)], &faults);
-}
-
 /// Counts the configurations that ECDS refused.
 const REFUSED_BY_ECDS: &str = "extension_config_discovery.http_filter.portcullis.config_fail";
 

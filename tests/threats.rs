@@ -17,8 +17,8 @@
 //! The clock is the fake host's: `tests/fake_host/clock.rs`. Not the filter's to answer, and so not here: what only the
 //! deployment decides (mirrors of requests, upstreams that the client chooses, key sets over connections that nobody
 //! verified, weak secrets behind a digest, a looser rule beside a stricter one in another spelling), which is for
-//! `check` to warn of; tokens bound to a certificate (`bind`), which are refused at load until they are there. Logins at
-//! other services, and what can be tried on them, have a file of their own: `tests/remote.rs`.
+//! `check` to warn of. Files of their own have logins at other services (`tests/remote.rs`), tokens stolen from who has the
+//! certificate (`tests/bound_tokens.rs`), and streams that outlive what opened them (`tests/streams.rs`).
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,

@@ -2,6 +2,7 @@
 
 mod callers;
 mod claims;
+mod confirmation;
 mod cyphernode;
 mod date;
 mod error;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use crate::cache::Verified;
 use crate::identity::ClaimPath;
 use crate::keys::{AlgSet, HmacKey, KeySet, SetId};
-use crate::policy::Condition;
+use crate::policy::{Condition, ProviderId};
 use crate::signature::Bounded;
 use crate::time::UnixTime;
 
@@ -56,10 +57,14 @@ pub struct Jwt {
     pub max_token_lifetime: Option<Duration>,
     /// Accepted header `typ`, lower case, without `application/`; `None`: all but those that RFCs give to something else.
     pub types: Option<Vec<String>>,
+    /// Tokens are bound to the certificates of this provider (RFC 8705).
+    pub bind: Option<ProviderId>,
     /// Tokens with a `cnf` are accepted although nothing checks it.
     pub ignore_cnf: bool,
     /// A token must name its key.
     pub require_kid: bool,
+    /// A stream that a token opened ends with it.
+    pub ends_streams: bool,
     /// In which forms tokens come.
     pub formats: Vec<Format>,
     /// Where the token says who and what its bearer is.
@@ -211,6 +216,7 @@ impl Jwt {
         now: UnixTime,
     ) -> Result<Verified, TokenError> {
         let times = self.check_after_signature(&token, now)?;
+        let bound = self.confirmation(&token)?;
         let kid = token.kid.take();
         let mut identity = self.identity(provider, token, signer)?;
         self.check_conditions(&identity)?;
@@ -220,7 +226,7 @@ impl Jwt {
                 token.claims.insert(name, value);
             }
         }
-        Ok(Verified { identity: Arc::new(identity), kid, times, keys: keys.map(|keys| *keys.digest()) })
+        Ok(Verified { identity: Arc::new(identity), kid, times, bound, keys: keys.map(|keys| *keys.digest()) })
     }
 }
 

@@ -68,7 +68,7 @@ impl Form for SourceForm {
         if node.value.is_object() {
             return HeaderForm::read(node, cx).map(Self::Header);
         }
-        super::forms::word(node, cx, &["connection"], &[]).map(|_| Self::Connection)
+        super::forms::word(node, cx, &["connection"]).map(|_| Self::Connection)
     }
 
     #[cfg(not(target_os = "wasi"))]

@@ -48,9 +48,9 @@ macro_rules! presence {
     };
 }
 
-/// One of a few words; those after `later` belong to later versions.
+/// One of a few words.
 macro_rules! words {
-    ($(#[doc = $doc:literal])+ enum $name:ident { $($word:literal => $variant:ident,)+ } $(later { $($later:literal),+ })?) => {
+    ($(#[doc = $doc:literal])+ enum $name:ident { $($word:literal => $variant:ident,)+ }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, PartialEq, Eq)]
         pub(in crate::config) enum $name { $($variant,)+ }
@@ -61,8 +61,7 @@ macro_rules! words {
 
         impl $crate::config::reader::Form for $name {
             fn read(node: $crate::config::reader::Node<'_>, cx: &mut $crate::config::reader::Reader<'_>) -> Option<Self> {
-                const LATER: &[&str] = &[$($($later,)+)?];
-                match $crate::config::forms::word(node, cx, Self::WORDS, LATER)? {
+                match $crate::config::forms::word(node, cx, Self::WORDS)? {
                     $($word => Some(Self::$variant),)+
                     _ => None,
                 }

@@ -16,8 +16,6 @@ pub enum Description {
     Map(fn() -> Self),
     /// Either of these.
     Either(Vec<Self>),
-    /// Reserved: refused by this version.
-    Later,
 }
 
 /// An object with fields.

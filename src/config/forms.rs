@@ -26,9 +26,6 @@ pub(super) struct Each<T>(pub(super) Vec<Option<T>>);
 /// An object whose members' names are the operator's, in their order.
 pub(super) struct Table<T>(pub(super) Vec<(String, Option<T>)>);
 
-/// A field that belongs to a later version: always a fault, never silence.
-pub(super) struct Later;
-
 /// Text, as it is.
 pub(super) fn text<'a>(node: Node<'a>, cx: &mut Reader<'_>) -> Option<&'a str> {
     match node.value {
@@ -55,7 +52,7 @@ pub(super) fn name<'a>(node: Node<'a>, cx: &mut Reader<'_>) -> Option<&'a str> {
 }
 
 /// One of `words`.
-pub(super) fn word<'a>(node: Node<'a>, cx: &mut Reader<'_>, words: &[&str], later: &[&str]) -> Option<&'a str> {
+pub(super) fn word<'a>(node: Node<'a>, cx: &mut Reader<'_>, words: &[&str]) -> Option<&'a str> {
     let Value::String(text) = node.value else {
         cx.wrong_type(node, &words.join(" or "));
         return None;
@@ -63,11 +60,7 @@ pub(super) fn word<'a>(node: Node<'a>, cx: &mut Reader<'_>, words: &[&str], late
     if words.contains(&text.as_str()) {
         return Some(text);
     }
-    if later.contains(&text.as_str()) {
-        cx.fault(node.at, format_args!("not supported yet by this version; supported: {}", words.join(", ")));
-    } else {
-        cx.fault(node.at, format_args!("not a word that is known here; known: {}", words.join(", ")));
-    }
+    cx.fault(node.at, format_args!("not a word that is known here; known: {}", words.join(", ")));
     None
 }
 
@@ -182,18 +175,6 @@ impl Form for Json {
     #[cfg(not(target_os = "wasi"))]
     fn describe() -> Description {
         Description::Leaf("JSON")
-    }
-}
-
-impl Form for Later {
-    fn read(node: Node<'_>, cx: &mut Reader<'_>) -> Option<Self> {
-        cx.fault(node.at, format_args!("not supported yet by this version"));
-        None
-    }
-
-    #[cfg(not(target_os = "wasi"))]
-    fn describe() -> Description {
-        Description::Later
     }
 }
 

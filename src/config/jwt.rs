@@ -9,7 +9,7 @@ use super::declare::{fields, words};
 #[cfg(not(target_os = "wasi"))]
 use super::describe::Description;
 use super::fault::Path;
-use super::forms::{Each, Later, Name, OneOrMany, Table, strings};
+use super::forms::{Each, Name, OneOrMany, Table, strings};
 use super::grants::grants;
 use super::jwt_keys::{Family, KeysForm};
 use super::profile::{Ability, Issuers};
@@ -48,18 +48,26 @@ fields! {
         max_token_lifetime: Span,
         /// Accepted header `typ`; absent: all but those that RFCs give to something else.
         types: OneOrMany<Name>,
-        /// Binding to the client certificate (RFC 8705).
-        bind: Later,
-        /// What happens to a token with a `cnf`, which nothing checks.
+        /// Binding to the client certificate (RFC 8705): a token must have a `cnf` that names the certificate of whoever sends it.
+        bind: BindForm,
+        /// What happens to a token with a `cnf` that nothing checks.
         cnf: Cnf = "refuse",
         /// A token must name its key.
         require_kid: bool = "false",
-        /// What happens to a long stream when its token ends.
+        /// What happens to a stream (a WebSocket, gRPC, a long answer) when its token ends or is revoked.
         streams: Streams = "keep",
         /// Accepted forms of tokens.
         formats: Each<FormatWord> = r#"["jws"]"#,
         /// Where the token says who and what its bearer is.
         identity: TokenIdentityForm = "{}",
+    }
+}
+
+fields! {
+    /// To what tokens are bound.
+    struct BindForm {
+        /// The provider of client certificates whose certificate a token's `cnf` must name by its `x5t#S256`.
+        certificate: Name = required,
     }
 }
 
@@ -108,11 +116,11 @@ words! {
 }
 
 words! {
-    /// What happens to a long stream when its token ends.
+    /// What happens to a stream when its token ends or is revoked.
     enum Streams {
         "keep" => Keep,
+        "end_with_token" => EndWithToken,
     }
-    later { "end_with_token" }
 }
 
 words! {
@@ -231,6 +239,12 @@ impl JwtForm {
         Ability::Token { roles: callers || roles, scopes, issuers }
     }
 
+    /// The name of the provider whose certificates tokens are bound to.
+    pub(super) fn bound_to(&self) -> Option<&str> {
+        self.bind.get().and_then(|bind| bind.certificate.get()).map(|Name(name)| name.as_str())
+    }
+
+    /// But for `bind`: its provider may not have been read yet.
     pub(super) fn compile(&self, provider: &str, sets: &mut KeySources, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Jwt> {
         const DAY: Duration = Duration::from_secs(86_400);
         const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
@@ -271,8 +285,10 @@ impl JwtForm {
             max_future: max_future.or(clock_skew)?,
             max_token_lifetime,
             types: self.types.get().map(|types| strings(types).iter().map(|name| media_type(name)).collect()),
+            bind: None,
             ignore_cnf: *self.cnf.get()? == Cnf::Ignore,
             require_kid: *self.require_kid.get()?,
+            ends_streams: *self.streams.get()? == Streams::EndWithToken,
             formats,
             identity: identity?,
             kept: Kept::default(),

@@ -41,8 +41,9 @@ fn looked_at(providers: &[Provider], rules: &[Rule], revoked: &Revoked) -> Vec<S
         }
     }
     // Revocation looks there on each use; and so does a provider that would leave a token to another one.
-    add((!revoked.jti.is_empty()).then_some("jti"));
-    let of_tokens = providers.iter().filter(|provider| matches!(provider.kind, Kind::Jwt { .. }));
-    add((of_tokens.count() > 1).then_some("iss"));
+    let tokens = || providers.iter().filter_map(|provider| if let Kind::Jwt { jwt, .. } = &provider.kind { Some(jwt) } else { None });
+    // A stream that is open now may be revoked by a policy to come.
+    add((!revoked.jti.is_empty() || tokens().any(|jwt| jwt.ends_streams)).then_some("jti"));
+    add((tokens().count() > 1).then_some("iss"));
     names
 }

@@ -99,6 +99,7 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
@@ -214,11 +215,19 @@ pub(super) fn send(reply: &LocalReply<'_>) -> Result<(), Failed> {
     })
 }
 
+/// Envoy's name for the stream of a request.
+const HTTP_REQUEST: u32 = 0;
+
 /// Lets a paused request go on.
 pub(super) fn resume_request() -> Result<(), Failed> {
-    const HTTP_REQUEST: u32 = 0;
     // SAFETY: no pointers.
     check(unsafe { proxy_continue_stream(HTTP_REQUEST) })
+}
+
+/// Ends a request's stream, and with it the answer: the upstream sees its end at once. Its context may be gone when this returns.
+pub(super) fn close_stream() -> Result<(), Failed> {
+    // SAFETY: no pointers.
+    check(unsafe { proxy_close_stream(HTTP_REQUEST) })
 }
 
 /// Makes the calls that follow be about this context.

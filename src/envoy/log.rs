@@ -6,6 +6,7 @@ use super::abi::{self, Level};
 use crate::decision::Rejection;
 use crate::policy::Policy;
 use crate::request::Request;
+use crate::streams::Ended;
 
 /// The longest piece of what a client sent in a line, in bytes.
 const LONGEST: usize = 128;
@@ -31,17 +32,32 @@ pub(super) fn refusal(fate: &str, policy: Option<&Policy>, request: &Request, re
         ("path", path),
         ("detail", rejection.refusal.to_string().as_bytes()),
     ] {
-        if !value.is_empty() {
-            let _ = write!(line, " {key}=\"");
-            // JSON and Go know no escape for an apostrophe.
-            for (index, piece) in cut(value).split(|b| *b == b'\'').enumerate() {
-                let apostrophe = if index > 0 { "'" } else { "" };
-                let _ = write!(line, "{apostrophe}{}", piece.escape_ascii());
-            }
-            line.push('"');
-        }
+        add(&mut line, key, value);
     }
     abi::log(Level::Info, &line);
+}
+
+/// The line about a stream that was ended.
+pub(super) fn ended(ended: &Ended) {
+    if abi::logs(Level::Info) {
+        let mut line = format!("ended reason={} provider={}", ended.reason.code(), ended.provider);
+        add(&mut line, "subject", ended.subject.as_deref().unwrap_or_default().as_bytes());
+        abi::log(Level::Info, &line);
+    }
+}
+
+/// What others may have a say in, escaped and cut; what is empty is left out.
+fn add(line: &mut String, key: &str, value: &[u8]) {
+    if value.is_empty() {
+        return;
+    }
+    let _ = write!(line, " {key}=\"");
+    // JSON and Go know no escape for an apostrophe.
+    for (index, piece) in cut(value).split(|b| *b == b'\'').enumerate() {
+        let apostrophe = if index > 0 { "'" } else { "" };
+        let _ = write!(line, "{apostrophe}{}", piece.escape_ascii());
+    }
+    line.push('"');
 }
 
 fn cut(value: &[u8]) -> &[u8] {

@@ -45,6 +45,12 @@ impl Metrics {
         count(&self.prefix, "observed", &mut self.observed, reason);
     }
 
+    /// Counts a stream that ended before its time: `ended.<reason>`.
+    pub(super) fn count_ended(&mut self, reason: Reason) {
+        let id = self.other(MetricKind::Counter, format!("ended.{}", reason.code()));
+        increment(id);
+    }
+
     /// Sets `observing`.
     pub(super) fn note_observing(&mut self, observes: bool) {
         if let Some(id) = self.other(MetricKind::Gauge, "observing".to_owned()) {

@@ -1,6 +1,7 @@
 //! The root context: the configuration, the timer and the callouts.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,17 +12,21 @@ use proxy_wasm::types::ContextType;
 
 use super::abi::{self, Buffer, Level, Map};
 use super::http::Http;
-use super::process;
 use super::shell::{Callout, Shell, Step, Waiter};
+use super::state::{self, Note};
+use super::{log, process};
 use crate::authenticator::remote::{Call, HttpCall, MAX_ANSWER};
 use crate::config;
 use crate::decision::Wait;
 use crate::engine::{Answer, Effect, Engine, Event, FetchError, Ticket};
 use crate::keys::{KeyStore, RemoteKeys, SetId};
+use crate::streams::{Ended, Streams};
 
 thread_local! {
     /// The key sets of this VM: they outlive a change of policy.
     static KEYS: Rc<RefCell<KeyStore>> = Rc::new(RefCell::new(KeyStore::new(process::shared_data())));
+    /// The open streams, likewise, by the plugin's name.
+    static STREAMS: RefCell<HashMap<String, Rc<RefCell<Streams>>>> = RefCell::default();
 }
 
 /// The root context.
@@ -41,6 +46,7 @@ impl Root {
                 Effect::Fetch(set, source) => self.fetch(set, &source),
                 Effect::Ask(call, http) => self.ask(call, &http),
                 Effect::Wake(ticket, wait) => self.wake(ticket, wait),
+                Effect::End(ended) => self.end(&ended),
                 Effect::Count(what, provider, outcome) => self.shell.metrics.borrow_mut().count_callout(what, &provider, outcome),
                 Effect::CountCache(what, count) => self.shell.metrics.borrow_mut().count_cache(what, count),
                 Effect::NoteKeys(provider, time) => self.shell.metrics.borrow_mut().note_keys(&provider, time.seconds()),
@@ -114,6 +120,21 @@ impl Root {
         }
         let _ = abi::set_effective_context(self.id);
     }
+
+    /// Ends a stream, in its own context.
+    fn end(&self, ended: &Ended) {
+        // It fails when the client has left.
+        let is_there = abi::set_effective_context(ended.ticket).is_ok();
+        if is_there {
+            let _ = state::note(Note::Reason, ended.reason.code());
+            let _ = abi::close_stream();
+        }
+        let _ = abi::set_effective_context(self.id);
+        if is_there {
+            self.shell.metrics.borrow_mut().count_ended(ended.reason);
+            log::ended(ended);
+        }
+    }
 }
 
 impl Context for Root {
@@ -163,7 +184,11 @@ impl RootContext for Root {
                 if !policy.key_sets.is_empty() {
                     process::warn_if_alone();
                 }
-                self.shell.configure(Engine::new(policy, KEYS.with(Rc::clone), now, random()));
+                let name = abi::property("plugin_name").ok().flatten().unwrap_or_default();
+                let name = String::from_utf8_lossy(&name);
+                let engine = Engine::new(policy, KEYS.with(Rc::clone), now, random());
+                let streams = STREAMS.with(|all| Rc::clone(all.borrow_mut().entry(name.clone().into_owned()).or_default()));
+                self.shell.configure(engine.with_streams(streams), &name);
                 true
             }
             Err(faults) => {

@@ -85,10 +85,9 @@ impl Shell {
         }
     }
 
-    /// Takes up its work.
-    pub(super) fn configure(&self, engine: Engine) {
-        let name = abi::property("plugin_name").ok().flatten().unwrap_or_default();
-        *self.metrics.borrow_mut() = Metrics::of_plugin(&String::from_utf8_lossy(&name));
+    /// Takes up its work, under the plugin's name.
+    pub(super) fn configure(&self, engine: Engine, name: &str) {
+        *self.metrics.borrow_mut() = Metrics::of_plugin(name);
         self.metrics.borrow_mut().show();
         if state::declare_verdict().is_err() {
             abi::log(abi::Level::Warn, "the verdict can't be declared read-only: another plugin after this one could change it");
@@ -117,7 +116,7 @@ impl Shell {
                 None => return self.refuse_unread("no configuration"),
             };
             match decision {
-                Decision::Pass(pass) => return self.pass(&request, &pass, now),
+                Decision::Pass(pass) => return self.pass(ticket, &request, pass, now),
                 Decision::Reject(rejection) => return self.refuse(&request, &rejection, now),
                 Decision::Observe(observation) => return self.observe(&request, &observation, now),
                 Decision::Wait(wait) => {
@@ -152,8 +151,13 @@ impl Shell {
         names.iter().try_for_each(|name| abi::remove_header(Map::RequestTrailers, name))
     }
 
-    /// A request is gone.
+    /// A request is gone, or what it had opened.
     pub(super) fn leave(&self, ticket: Ticket) {
+        if let Ok(engine) = self.engine.try_borrow()
+            && let Some(engine) = engine.as_ref()
+        {
+            engine.close(ticket);
+        }
         if self.take_waiter(ticket).is_some()
             && let Ok(mut engine) = self.engine.try_borrow_mut()
             && let Some(engine) = engine.as_mut()
@@ -176,13 +180,19 @@ impl Shell {
         Some(callouts.swap_remove(place).1)
     }
 
-    fn pass(&self, request: &Request, pass: &Pass, now: UnixTime) -> Step {
+    fn pass(&self, ticket: Ticket, request: &Request, mut pass: Pass, now: UnixTime) -> Step {
         // The verdict comes last: the guard admits nothing that was not written down whole.
-        let done = reply::apply(pass.edits()).and_then(|()| note_identity(pass)).and_then(|()| state::set_verdict(state::ALLOW));
+        let done = reply::apply(pass.edits()).and_then(|()| note_identity(&pass)).and_then(|()| state::set_verdict(state::ALLOW));
         if done.is_err() {
             return self.refuse_for(request, Refusal::Internal("Envoy refused a header, a note or the verdict"), now);
         }
         self.metrics.borrow_mut().count_allowed();
+        if let Some(terms) = pass.take_terms() {
+            if let Some(engine) = self.engine.borrow().as_ref() {
+                engine.keep_open(ticket, terms);
+            }
+            self.hasten_tick(now);
+        }
         Step::Continue
     }
 

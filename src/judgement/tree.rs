@@ -31,7 +31,7 @@ impl Tree<'_, '_> {
     fn need(&self, need: &Need) -> Reading {
         let judged = self.judged.iter().find(|(provider, _)| *provider == need.provider).map(|(_, judged)| judged);
         match judged {
-            Some(Judged::Good(identity, _)) => match check(need, identity, self.selected) {
+            Some(Judged::Good(proof)) => match check(need, &proof.identity, self.selected) {
                 Ok(()) => Reading::Satisfied(vec![need.provider]),
                 Err(error) => Reading::Forbidden(error, need.provider),
             },

@@ -11,10 +11,10 @@ use p256::ecdsa::{Signature, SigningKey};
 use sha2::{Digest as _, Sha256};
 
 use super::pairs;
-use super::vm::{Vm, on_a_vm};
+use super::vm::{StreamId, Vm, on_a_vm};
 
 /// 2026-01-01, when the host's clock begins.
-const NOW: u64 = 1_767_225_600;
+pub(super) const NOW: u64 = 1_767_225_600;
 const HOUR: u64 = 3600;
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
@@ -23,7 +23,7 @@ fn b64(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// A token of the shared key.
-fn shared(claims: &str) -> String {
+pub(super) fn shared(claims: &str) -> String {
     let text = format!("{}.{}", b64(r#"{"alg":"HS256"}"#), b64(claims));
     let mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap().chain_update(&text).finalize().into_bytes();
     format!("{text}.{}", b64(mac))
@@ -47,7 +47,7 @@ fn jwks() -> String {
     format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256","kid":"k1","alg":"ES256","x":"{x}","y":"{y}"}}]}}"#)
 }
 
-fn with<T: Send>(configuration: &str, test: impl FnOnce(&mut Vm) -> T + Send) -> T {
+pub(super) fn with<T: Send>(configuration: &str, test: impl FnOnce(&mut Vm) -> T + Send) -> T {
     on_a_vm(portcullis::envoy::start, |vm| {
         assert!(vm.configure(configuration), "{:#?}", vm.log());
         test(vm)
@@ -55,7 +55,7 @@ fn with<T: Send>(configuration: &str, test: impl FnOnce(&mut Vm) -> T + Send) ->
 }
 
 /// A provider of tokens by the shared key, with these settings.
-fn tokens(settings: &str) -> String {
+pub(super) fn tokens(settings: &str) -> String {
     format!(
         r#"{{"providers":{{"users":{{"jwt":{{"keys":{{"secret":{{"text":"{KEY}"}}}},"issuers":"any","audiences":"any",{settings}}}}}}}}}"#
     )
@@ -64,9 +64,8 @@ fn tokens(settings: &str) -> String {
 /// Status and reason; 200 and nothing where the request goes upstream. Nothing waits.
 #[track_caller]
 fn send(vm: &mut Vm, token: &str) -> (u32, String) {
-    let bearer = format!("Bearer {token}");
-    let request = [(":method", "GET"), (":scheme", "https"), (":authority", "api.example.com"), (":path", "/"), ("authorization", &bearer)];
-    match vm.outcome_of(&request) {
+    let id = request(vm, token);
+    match vm.outcome(id) {
         super::vm::Outcome::Upstream(headers) => {
             assert!(pairs::all(&headers, "authorization").is_empty());
             (200, String::new())
@@ -74,6 +73,19 @@ fn send(vm: &mut Vm, token: &str) -> (u32, String) {
         super::vm::Outcome::Replied(reply) => (reply.status, reply.details),
         super::vm::Outcome::Waiting => panic!("it waits"),
     }
+}
+
+fn request(vm: &mut Vm, token: &str) -> StreamId {
+    let bearer = format!("Bearer {token}");
+    vm.request(&[(":method", "GET"), (":scheme", "https"), (":authority", "api.example.com"), (":path", "/"), ("authorization", &bearer)])
+}
+
+/// A stream that a good token opens.
+#[track_caller]
+pub(super) fn send_stream(vm: &mut Vm, token: &str) -> StreamId {
+    let id = request(vm, token);
+    vm.outcome(id).upstream();
+    id
 }
 
 #[track_caller]

@@ -14,7 +14,7 @@ use crate::time::UnixTime;
 
 impl Token<'_> {
     /// A claim; JSON null is absent.
-    fn claim(&self, name: &str) -> Option<&Value> {
+    pub(super) fn claim(&self, name: &str) -> Option<&Value> {
         self.claims.get(name).filter(|value| !value.is_null())
     }
 
@@ -113,9 +113,6 @@ impl Jwt {
             }
         }
         token.string("jti")?;
-        if token.claim("cnf").is_some() && !self.ignore_cnf {
-            return Err(TokenError::CnfUnchecked);
-        }
         match self.required_claims.iter().find(|name| token.claim(name).is_none()) {
             Some(name) => Err(missing(name)),
             None => Ok(times),
@@ -129,6 +126,17 @@ impl Jwt {
     pub fn check_again(&self, times: Times, now: UnixTime) -> Result<(), TokenError> {
         self.check_expiry(times.exp, now)?;
         self.check_times(times, now)
+    }
+
+    /// When time alone makes it bad; `None`: never.
+    #[must_use]
+    pub fn end(&self, times: Times) -> Option<UnixTime> {
+        let at = |seconds: i64| UnixTime::from_seconds(u64::try_from(seconds).unwrap_or_default());
+        let expiry = times.exp.map(|exp| at(exp).plus(self.clock_skew));
+        // It is too old in the first whole second beyond the limit.
+        let limit = self.max_token_age.map(|limit| Duration::from_secs(limit.as_secs().saturating_add(1)));
+        let age = times.iat.zip(limit).map(|(iat, limit)| at(iat).plus(limit));
+        expiry.into_iter().chain(age).min()
     }
 
     /// The current date must be before `exp` (section 4.1.4): at `exp` it is over.

@@ -80,6 +80,11 @@ pub enum TokenError {
     ClaimMismatch(String),
     /// There is a `cnf` (RFC 7800) that nothing checks.
     CnfUnchecked,
+    /// `cnf` names another certificate than that of whoever sent it, who may have shown none.
+    CnfMismatch {
+        /// A certificate was shown.
+        shown: bool,
+    },
 }
 
 impl TokenError {
@@ -107,6 +112,7 @@ impl TokenError {
             Self::ClaimInvalid(_) => Reason::ClaimInvalid,
             Self::ClaimMismatch(_) => Reason::ClaimMismatch,
             Self::CnfUnchecked => Reason::CnfUnchecked,
+            Self::CnfMismatch { .. } => Reason::CnfMismatch,
         }
     }
 
@@ -126,6 +132,8 @@ impl fmt::Display for TokenError {
             Self::Issuer(issuer) => write!(f, "iss: {issuer}"),
             Self::Subject(subject) => write!(f, "sub: {subject}"),
             Self::Type(typ) => write!(f, "typ: {typ}"),
+            Self::CnfMismatch { shown: true } => f.write_str("cnf names another certificate"),
+            Self::CnfMismatch { shown: false } => f.write_str("cnf names a certificate, and none was shown"),
             Self::KeyUnnamed => f.write_str("the token names no key"),
             Self::SignatureOf(id) => write!(f, "no signature of caller: {id}"),
             Self::KeyUnknown(kid) | Self::KeyUnsuitable(kid) => write!(f, "kid: {kid}"),

@@ -22,7 +22,7 @@ fn walk(description: Description, at: &str, objects: &mut BTreeSet<String>, fiel
         }
         Description::List(form) | Description::Map(form) => walk(form(), &format!("{at}[]"), objects, fields),
         Description::Either(forms) => forms.into_iter().for_each(|form| walk(form, at, objects, fields)),
-        Description::Leaf(_) | Description::Words(_) | Description::Later => {}
+        Description::Leaf(_) | Description::Words(_) => {}
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{OTHER_DIGEST, assert_faults, base, env, faults, load, with};
+use super::{OTHER_DIGEST, assert_faults, base, env, faults, load, loaded, with};
+use crate::policy::Kind;
 
 #[test]
 fn many_faults_are_found_in_one_go() {
@@ -34,7 +35,7 @@ fn many_faults_are_found_in_one_go() {
             "limits.waiting: true or false, where a whole number is wanted",
             "provider: unknown field; known here: providers, rules, upstream, ",
             "providers.cognito.jwt.audiences: missing; with a JWKS",
-            "providers.cognito.jwt.bind: not supported yet by this version",
+            "providers.cognito.jwt.bind.certificate: missing",
             "providers.cognito.jwt.clock_skew: not a duration; write a whole number and one of ms, s, m, h",
             "providers.cognito.jwt.cnf: not a word that is known here; known: refuse, ignore",
             "providers.cognito.jwt.issuers: missing; with a JWKS",
@@ -61,15 +62,23 @@ fn many_faults_are_found_in_one_go() {
 }
 
 #[test]
-fn what_belongs_to_later_versions_is_refused_and_never_ignored() {
-    let cases = [
-        ("/providers/tokens/jwt/bind", json!({}), "providers.tokens.jwt.bind: "),
-        ("/providers/tokens/jwt/streams", json!("end_with_token"), "providers.tokens.jwt.streams: "),
-    ];
-    for (pointer, value, at) in cases {
-        let [fault] = &faults(&with(base(), pointer, value))[..] else { panic!("{pointer}") };
-        assert!(fault.starts_with(&format!("{at}not supported yet by this version")), "{fault}");
+fn tokens_are_bound_to_a_provider_of_certificates() {
+    let bound_to = |provider: &str| with(base(), "/providers/tokens/jwt/bind", json!({"certificate": provider}));
+    for (provider, wrong) in [
+        ("nobody", "there is no provider nobody"),
+        ("tokens", "no provider of client certificates: tokens"),
+        ("secrets", "no provider of client certificates: secrets"),
+    ] {
+        assert_faults(&bound_to(provider), &[&format!("providers.tokens.jwt.bind.certificate: {wrong}")]);
     }
+    // Wherever its name stands among the others.
+    let certificates = json!({"client_certificate": {}});
+    for name in ["a", "zz"] {
+        let policy = loaded(&with(bound_to(name), &format!("/providers/{name}"), certificates.clone()));
+        let bound = policy.providers.iter().find_map(|provider| if let Kind::Jwt { jwt, .. } = &provider.kind { jwt.bind } else { None });
+        assert_eq!(bound.and_then(|id| policy.provider(id)).map(|provider| &*provider.name), Some(name));
+    }
+    loaded(&bound_to("members"));
 }
 
 #[test]
