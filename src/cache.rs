@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::authenticator::jwt::Times;
 use crate::identity::Identity;
 use crate::keys::KeySet;
-use crate::policy::ProviderId;
+use crate::policy::{CacheBounds, ProviderId};
 
 /// A credential that was verified, and what has to hold still when it comes again.
 #[derive(Debug)]
@@ -55,15 +55,6 @@ pub struct Key<'k> {
     pub bytes: &'k [u8],
 }
 
-/// How much is remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Credentials; zero: none.
-    pub entries: usize,
-    /// Bytes, with all that is kept beside a credential.
-    pub bytes: usize,
-}
-
 /// What look-ups came to since they were counted last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -83,7 +74,7 @@ pub struct Counts {
 /// Looking up takes a hash under a seed that nobody outside knows, and bytes are compared only with those of the same hash: neither a collision nor the
 /// time that a comparison takes can be aimed at.
 pub struct Cache {
-    bounds: Bounds,
+    bounds: CacheBounds,
     seed: RandomState,
     known: HashMap<u64, Rc<Entry>, BuildHasherDefault<Hashed>>,
     probation: Queue,
@@ -127,7 +118,7 @@ const PROBATION: usize = 8;
 impl Cache {
     /// Empty.
     #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
+    pub fn new(bounds: CacheBounds) -> Self {
         Self {
             bounds,
             seed: RandomState::new(),

@@ -24,7 +24,6 @@ pub use rules::Rules;
 use std::sync::Arc;
 
 use crate::authenticator::{ClientCertificate, Jwt, Remote, StaticSecret};
-use crate::cache::Bounds;
 use crate::constant::Constant;
 use crate::credential::Place;
 use crate::identity::ClaimPath;
@@ -54,7 +53,7 @@ pub struct Policy {
     /// Bounds.
     pub limits: Limits,
     /// Tokens and certificates that were verified and are remembered.
-    pub cache: Bounds,
+    pub cache: CacheBounds,
     /// What is no longer good.
     pub revoked: Revoked,
     /// What becomes of requests that are refused before a rule is found: see [`Self::observes_unmatched`].
@@ -265,4 +264,13 @@ pub struct Limits {
     pub waiting: usize,
     /// Slow verifications, per second and worker.
     pub slow_verifications: u32,
+}
+
+/// How much of what was verified is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheBounds {
+    /// Credentials; zero: none.
+    pub entries: usize,
+    /// Bytes, with all that is kept beside a credential.
+    pub bytes: usize,
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::identity::TokenClaims;
 
-const ROOM: Bounds = Bounds { entries: 80, bytes: 1 << 20 };
+const ROOM: CacheBounds = CacheBounds { entries: 80, bytes: 1 << 20 };
 
 fn key(bytes: &[u8]) -> Key<'_> {
     Key { provider: ProviderId(0), form: Form::Token, bytes }
@@ -139,7 +139,7 @@ fn who_sends_each_token_twice_does_not_displace_who_comes_in_between() {
 
 #[test]
 fn one_request_never_looks_at_all_that_is_in_use() {
-    let mut cache = Cache::new(Bounds { entries: 400, bytes: 1 << 20 });
+    let mut cache = Cache::new(CacheBounds { entries: 400, bytes: 1 << 20 });
     let users: Vec<String> = (0..400).map(|user| format!("user {user}")).collect();
     for user in [&users; 6].into_iter().flatten() {
         send(&mut cache, user);
@@ -162,7 +162,7 @@ fn one_request_never_looks_at_all_that_is_in_use() {
 
 #[test]
 fn long_ones_displace_only_so_many_bytes() {
-    let mut cache = Cache::new(Bounds { entries: 1000, bytes: 100_000 });
+    let mut cache = Cache::new(CacheBounds { entries: 1000, bytes: 100_000 });
     let users: Vec<String> = (0..80).map(|user| format!("user {user}")).collect();
     for user in users.iter().chain(&users) {
         send(&mut cache, user);
@@ -180,7 +180,7 @@ fn long_ones_displace_only_so_many_bytes() {
 
 #[test]
 fn without_room_nothing_is_remembered() {
-    let mut cache = Cache::new(Bounds { entries: 0, bytes: 1 << 20 });
+    let mut cache = Cache::new(CacheBounds { entries: 0, bytes: 1 << 20 });
     assert!(!send(&mut cache, "token") && !send(&mut cache, "token"));
     assert_eq!(cache.take_counts(), Counts { misses: 2, ..Counts::default() });
 }
@@ -208,7 +208,7 @@ fn everything_counts_for_the_bytes() {
 
 #[test]
 fn look_ups_are_counted_once() {
-    let mut cache = Cache::new(Bounds { entries: 1, bytes: 1 << 20 });
+    let mut cache = Cache::new(CacheBounds { entries: 1, bytes: 1 << 20 });
     send(&mut cache, "a");
     send(&mut cache, "a");
     send(&mut cache, "b");
@@ -230,7 +230,7 @@ proptest! {
         entries in 0..30_usize,
         bytes in 500..30_000_usize,
     ) {
-        let mut cache = Cache::new(Bounds { entries, bytes });
+        let mut cache = Cache::new(CacheBounds { entries, bytes });
         let mut added: HashMap<String, Rc<Verified>> = HashMap::new();
         for token in tokens {
             let text = format!("{token}{}", "x".repeat(lengths[token]));

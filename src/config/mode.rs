@@ -10,9 +10,8 @@ use super::fault::{Path, Warning};
 use super::forms::Integer;
 use super::quantity::{Size, Time};
 use super::reader::{Form, Given, Node, Reader};
-use crate::cache::Bounds;
 use crate::credential::Place;
-use crate::policy::{Limits, Mode, Paths, Policy, Provider, Rule, Source, UpstreamHeader, is_same_name};
+use crate::policy::{CacheBounds, Limits, Mode, Paths, Policy, Provider, Rule, Source, UpstreamHeader, is_same_name};
 use crate::time::UnixTime;
 
 /// Less holds not one long token.
@@ -163,14 +162,14 @@ fields! {
 }
 
 impl CacheForm {
-    pub(super) fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<Bounds> {
+    pub(super) fn compile(&self, at: &Path<'_>, cx: &mut Reader<'_>) -> Option<CacheBounds> {
         let entries = within(&self.entries, (0, 1_000_000), &at.name("entries"), cx);
         let Size(bytes) = self.bytes.get()?;
         if !(LEAST_CACHE..=MOST_CACHE).contains(bytes) {
             cx.fault(&at.name("bytes"), format_args!("out of bounds; at least 64KiB, at most 256MiB"));
             return None;
         }
-        Some(Bounds { entries: usize::try_from(entries?).ok()?, bytes: *bytes })
+        Some(CacheBounds { entries: usize::try_from(entries?).ok()?, bytes: *bytes })
     }
 }
 

@@ -6,12 +6,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use super::*;
-use crate::cache::{Bounds, Cache};
+use crate::cache::Cache;
 use crate::certificate::from_pem;
 use crate::certificate::sample::{
     APPLICATION, MEMBER, READER, REPORTER, ROLES, Sample, alt_names, extension, pem, rdn, roles, sequence, tlv, utf8,
 };
 use crate::peer::{Plaintext, Shown};
+use crate::policy::CacheBounds;
 use crate::policy::ProviderId;
 
 const HOST: &[u8] = b"api.example.com";
@@ -80,7 +81,7 @@ fn members() -> ClientCertificate {
 
 /// A worker that has seen nothing yet.
 fn cache() -> RefCell<Cache> {
-    RefCell::new(Cache::new(Bounds { entries: 100, bytes: 1 << 20 }))
+    RefCell::new(Cache::new(CacheBounds { entries: 100, bytes: 1 << 20 }))
 }
 
 /// As a worker that remembers `cache`.

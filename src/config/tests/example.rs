@@ -104,7 +104,7 @@ fn the_documented_example_loads() {
     assert_eq!(names(&policy), ["cognito", "members", "partners"]);
     assert!(policy.names_paths);
     assert!(!policy.paths.encoded_slash && policy.paths.parameters);
-    assert_eq!(policy.cache, crate::cache::Bounds { entries: 10_000, bytes: 16 << 20 });
+    assert_eq!(policy.cache, crate::policy::CacheBounds { entries: 10_000, bytes: 16 << 20 });
     assert_eq!((policy.limits.waiting, policy.limits.slow_verifications), (1000, 200));
 
     let Kind::Jwt { jwt, from } = &policy.providers[0].kind else { panic!() };
