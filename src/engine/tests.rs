@@ -5,6 +5,7 @@ use crate::peer::Plaintext;
 use crate::signature::Module;
 use crate::signature::signing::{jwk, sign};
 
+mod bound;
 mod cache;
 mod cookies;
 mod process;
