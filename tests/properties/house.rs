@@ -44,7 +44,7 @@ pub(crate) fn policy(any: &[&str]) -> Value {
                     ]},
                     {"id": "audit", "roles": ["writer"], "secrets": [{"sha256": digest(SECRETS[2])}]},
                 ]},
-                "from": [{"header": "authorization", "scheme": "Bearer"}, {"header": "x-api-key"}, {"query": "access_token"},
+                "from": [{"header": "x-api-key"}, {"header": "authorization", "scheme": "Bearer"}, {"query": "access_token"},
                     {"cookie": "session", "origins": "any"}],
             },
             "users": jwt(set(1), "https://users.test", "ES256"),
@@ -110,6 +110,9 @@ fn credentials() -> &'static [String] {
     &CREDENTIALS
 }
 
+/// Which of them may be good: secrets, and tokens of each issuer.
+const GOOD: [usize; 12] = [0, 1, 2, 4, 5, 8, 9, 12, 16, 17, 20, 25];
+
 /// Where a credential stands.
 #[derive(Clone, Copy, Debug)]
 enum Stands {
@@ -120,13 +123,21 @@ enum Stands {
     Basic,
 }
 
-/// A request, and how many seconds later than [`NOW`] it comes.
+/// A request, and the time at which it comes.
 pub(crate) fn requests() -> impl Strategy<Value = (Fields, u64)> {
+    select(&PATHS[..]).prop_flat_map(requests_to)
+}
+
+/// A request for a path.
+pub(crate) fn requests_to(path: &'static str) -> impl Strategy<Value = (Fields, u64)> {
     let stands =
         select(&[Stands::Bearer, Stands::Bearer, Stands::Bearer, Stands::ApiKey, Stands::Query, Stands::Cookie, Stands::Basic][..]);
-    let credentials = vec((stands, select(credentials())), 0..3);
-    (select(&PATHS[..]), select(&["GET", "GET", "POST", "HEAD"][..]), credentials, vec(spoofed(), 0..3), 0..LATER).prop_map(
-        |(path, method, credentials, spoofed, later)| {
+    // Those that are good, if only for some time, are the first of each kind.
+    let good = credentials().iter().enumerate().filter(|(index, _)| GOOD.contains(index)).map(|(_, credential)| credential);
+    let credential = prop_oneof![3 => select(good.cloned().collect::<Vec<_>>()), 1 => select(credentials())];
+    let credentials = vec((stands, credential), 0..3);
+    (select(&["GET", "GET", "POST", "HEAD"][..]), credentials, vec(spoofed(), 0..3), 0..LATER).prop_map(
+        move |(method, credentials, spoofed, later)| {
             let mut fields = get(path);
             fields[0].1 = method.into();
             for (stands, credential) in credentials {
