@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint run bench instructions fetches geth alloy clean
+.PHONY: help tools build modules reproducible test lint run bench instructions side-channels fetches geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -14,7 +14,7 @@ WASM := $(TARGET_DIR)/wasm32-wasip1/release/portcullis.wasm
 export PORTCULLIS_REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 tools: ## install what is missing: the Rust toolchain with wasm32-wasip1, Envoy, and what single tests need beside it (all pinned)
 	@.ci/install-rust
@@ -56,6 +56,9 @@ run: build ## run a configuration under envoy/ with stand-ins, and show what pas
 
 instructions: ## count the instructions of each path with valgrind's callgrind; NAME=...: of those that have this in their name
 	cargo bench --locked --bench instructions -- $(if $(NAME),'$(NAME)')
+
+side-channels: ## count what wrong secrets take, and fail where that tells how wrong they are or which clients there are; NAME=...: of those that have this in their name
+	cargo bench --locked --bench side_channels -- $(if $(NAME),'$(NAME)')
 
 bench: tools build ## measure what a request costs an Envoy worker, beside Envoy's own filters; ONLY=rs256,static: these; ROUNDS=, REQUESTS=, CONNECTIONS=
 	.ci/build-module portcullis-empty

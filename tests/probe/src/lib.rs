@@ -1,4 +1,7 @@
-//! A filter that answers every request with what host and module said to the vectors in its configuration (the array of tests/vectors/signatures.json).
+//! A filter that answers requests with what host and module said to the vectors in its configuration (the array of tests/vectors/signatures.json): to all of them, or
+//! to those that the path names, as in `/100-200`.
+//!
+//! A vector's text is in `text`, or in hex in `hex`; its key in `jwk`, or, for HMAC, in hex in `secret`.
 //!
 //! The answer: `{"offers": ["RS256", ...], "tried_us": 4000, "vectors": [{"name", "alg", "valid", "refused", "host", "module", "raw", "host_us", "module_us"}, ...]}`.
 //! `host` is null where the host has no answer, `raw` is the host's own answer for a key that is refused when it is read, and times are microseconds.
@@ -6,11 +9,12 @@
 #![cfg(target_os = "wasi")]
 #![allow(missing_docs, unsafe_code)] // The entry point's macro defines an exported symbol without a comment.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Instant;
 
 use portcullis::envoy::verification::{Host, ask, verify_signature};
-use portcullis::keys::{Alg, AlgSet, PublicKey};
+use portcullis::keys::{Alg, AlgSet, HmacKey, PublicKey};
 use portcullis::signature::{Module, Verify};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -56,18 +60,30 @@ impl HttpContext for Asked {
         let host = Host::tried();
         let tried = micros(start);
         let offers: Vec<&str> = Alg::ALL.into_iter().filter(|alg| host.offers(*alg)).map(Alg::name).collect();
-        let vectors: Vec<Value> = self.vectors.iter().filter_map(judge).collect();
+        let path = self.get_http_request_header(":path").unwrap_or_default();
+        let asked = range(&path).and_then(|range| self.vectors.get(range)).unwrap_or(&self.vectors);
+        let vectors: Vec<Value> = asked.iter().filter_map(judge).collect();
         let report = json!({"offers": offers, "tried_us": tried, "vectors": vectors}).to_string();
         let _ = hostcalls::send_http_response(200, vec![("content-type", "application/json")], Some(report.as_bytes()));
         Action::Pause
     }
 }
 
+fn range(path: &str) -> Option<Range<usize>> {
+    let (start, end) = path.strip_prefix('/')?.split_once('-')?;
+    Some(start.parse().ok()?..end.parse().ok()?)
+}
+
 fn judge(vector: &Value) -> Option<Value> {
-    let text = vector.get("text")?.as_str()?.as_bytes();
+    let text = &text(vector)?;
     let alg = Alg::from_name(vector.get("alg")?.as_str()?)?;
     let signature = unhex(vector.get("signature")?.as_str()?)?;
     let mut report = json!({"name": vector.get("name")?, "alg": alg.name(), "valid": vector.get("valid")?});
+    if let Some(secret) = vector.get("secret") {
+        let key = HmacKey::new(&unhex(secret.as_str()?)?, AlgSet::from([alg]));
+        report["module"] = key.verify(alg, text, &signature).into();
+        return Some(report);
+    }
     match PublicKey::from_jwk(vector.get("jwk")?.as_object()?, AlgSet::from(Alg::ALL)) {
         Ok(key) => {
             let start = Instant::now();
@@ -85,6 +101,13 @@ fn judge(vector: &Value) -> Option<Value> {
         }
     }
     Some(report)
+}
+
+fn text(vector: &Value) -> Option<Vec<u8>> {
+    match vector.get("hex") {
+        Some(digits) => unhex(digits.as_str()?),
+        None => Some(vector.get("text")?.as_str()?.as_bytes().to_vec()),
+    }
 }
 
 fn micros(start: Instant) -> Value {
