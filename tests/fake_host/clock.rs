@@ -14,8 +14,8 @@ use super::pairs;
 use super::vm::{Vm, on_a_vm};
 
 /// 2026-01-01, when the host's clock begins.
-const NOW: u64 = 1_767_225_600;
-const HOUR: u64 = 3600;
+pub(super) const NOW: u64 = 1_767_225_600;
+pub(super) const HOUR: u64 = 3600;
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 fn b64(bytes: impl AsRef<[u8]>) -> String {
@@ -31,7 +31,12 @@ fn shared(claims: &str) -> String {
 
 /// A token of the published key, good for years.
 fn published() -> String {
-    let claims = format!(r#"{{"iss":"https://idp.example","aud":"api","sub":"alice","exp":{}}}"#, NOW + 100_000 * HOUR);
+    published_until(NOW + 100_000 * HOUR)
+}
+
+/// A token of the published key.
+pub(super) fn published_until(end: u64) -> String {
+    let claims = format!(r#"{{"iss":"https://idp.example","aud":"api","sub":"alice","exp":{end}}}"#);
     let text = format!("{}.{}", b64(r#"{"alg":"ES256","kid":"k1"}"#), b64(claims));
     let signature: Signature = key().sign(text.as_bytes());
     format!("{text}.{}", b64(signature.to_bytes()))
@@ -41,13 +46,13 @@ fn key() -> SigningKey {
     SigningKey::from_slice(&[7; 32]).unwrap()
 }
 
-fn jwks() -> String {
+pub(super) fn jwks() -> String {
     let point = key().verifying_key().to_sec1_point(false);
     let (x, y) = (b64(&point.as_bytes()[1..33]), b64(&point.as_bytes()[33..]));
     format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256","kid":"k1","alg":"ES256","x":"{x}","y":"{y}"}}]}}"#)
 }
 
-fn with<T: Send>(configuration: &str, test: impl FnOnce(&mut Vm) -> T + Send) -> T {
+pub(super) fn with<T: Send>(configuration: &str, test: impl FnOnce(&mut Vm) -> T + Send) -> T {
     on_a_vm(portcullis::envoy::start, |vm| {
         assert!(vm.configure(configuration), "{:#?}", vm.log());
         test(vm)
@@ -63,7 +68,7 @@ fn tokens(settings: &str) -> String {
 
 /// Status and reason; 200 and nothing where the request goes upstream. Nothing waits.
 #[track_caller]
-fn send(vm: &mut Vm, token: &str) -> (u32, String) {
+pub(super) fn send(vm: &mut Vm, token: &str) -> (u32, String) {
     let bearer = format!("Bearer {token}");
     let request = [(":method", "GET"), (":scheme", "https"), (":authority", "api.example.com"), (":path", "/"), ("authorization", &bearer)];
     match vm.outcome_of(&request) {
@@ -77,7 +82,7 @@ fn send(vm: &mut Vm, token: &str) -> (u32, String) {
 }
 
 #[track_caller]
-fn assert_status(vm: &mut Vm, token: &str, status: u32, reason: &str) {
+pub(super) fn assert_status(vm: &mut Vm, token: &str, status: u32, reason: &str) {
     assert_eq!(send(vm, token), (status, reason.to_owned()));
 }
 
@@ -165,7 +170,7 @@ const KEYS: &str = r#"{"providers":{"idp":{"jwt":{
     "issuers":["https://idp.example"],"audiences":["api"]}}}}"#;
 
 /// With its first key set, which came at [`NOW`].
-fn with_keys(test: impl FnOnce(&mut Vm) + Send) {
+pub(super) fn with_keys(test: impl FnOnce(&mut Vm) + Send) {
     with(KEYS, |vm| {
         vm.pass(Duration::from_millis(1));
         let (fetch, _) = vm.callouts()[0].clone();

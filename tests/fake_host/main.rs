@@ -29,3 +29,4 @@ mod cost;
 mod itself;
 mod keys;
 mod shell;
+mod swings;
