@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint run bench instructions side-channels fetches geth alloy clean
+.PHONY: help tools build modules reproducible test lint run bench instructions side-channels fetches crowd geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -67,6 +67,9 @@ bench: tools build ## measure what a request costs an Envoy worker, beside Envoy
 
 fetches: tools build ## count the fetches of key sets with one, two and four workers, for six minutes
 	cargo test --locked --bench shared_keys
+
+crowd: tools build ## have ten thousand connections wait for keys, for a minute: it needs 14,000 open files (`ulimit -Hn`)
+	cargo test --locked --bench crowd
 
 geth: tools build ## build geth, which takes some minutes, and test the Engine API's configuration in front of it, with a WebSocket that is silent for six
 	@.ci/install-geth

@@ -13,12 +13,22 @@ pub const MAX_DEPTH: usize = 32;
 /// Parses a JSON text (RFC 8259) strictly: duplicate members, trailing text and nesting beyond [`MAX_DEPTH`] are errors.
 ///
 /// # Errors
-/// What serde_json found, or a duplicate member, or nesting that is too deep.
+/// What serde_json found, or a duplicate member, or nesting that is too deep; or what it is instead, where that can be told.
 pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(value)
+    let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer);
+    let whole = value.and_then(|value| deserializer.end().map(|()| value));
+    whole.map_err(|error| something_else(text).map_or(error, serde_json::Error::custom))
+}
+
+/// What services send in place of JSON, so that an operator need not guess it from "expected value".
+fn something_else(text: &[u8]) -> Option<&'static str> {
+    match text.trim_ascii_start() {
+        [] => Some("there is nothing in it"),
+        [0x1f, 0x8b, ..] => Some("compressed by gzip, which nobody asked for"),
+        [b'<', ..] => Some("HTML or XML"),
+        _ => None,
+    }
 }
 
 /// Parses a JSON text that must be an object, as [`parse`] does.
@@ -194,5 +204,15 @@ mod tests {
         assert!(parse(&nested(100_000)).is_err());
         assert!(parse_object(b"[]").is_err());
         assert_eq!(parse(br#" {"a":[1,-2,1.5,"x",true,null]} "#).unwrap()["a"][1], -2);
+    }
+
+    #[test]
+    fn what_comes_in_place_of_json_is_told() {
+        let told = |text: &[u8]| parse_object(text).unwrap_err().to_string();
+        assert_eq!(told(b" \r\n"), "there is nothing in it");
+        assert_eq!(told(b"\n<!doctype html>"), "HTML or XML");
+        assert_eq!(told(&[0x1f, 0x8b, 8, 0]), "compressed by gzip, which nobody asked for");
+        assert_eq!(told(b"Not found"), "expected value at line 1 column 1");
+        assert_eq!(told(b"{\"keys\": ["), "EOF while parsing a list at line 1 column 10");
     }
 }

@@ -21,7 +21,7 @@ pub struct Answer<'a> {
 pub enum FetchError {
     /// Envoy did not take the callout: the cluster is unknown, or not ready yet.
     NotSent,
-    /// The connection broke, or the answer was longer than Envoy takes.
+    /// The answer began, and did not end: the connection broke, time was up, or it was longer than Envoy takes.
     Reset,
     /// Another status than 200. Envoy says 503 when it can't connect, and 504 when time is up.
     Status(u16),
@@ -52,7 +52,10 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSent => f.write_str("Envoy did not take the callout: its cluster is unknown or not ready"),
-            Self::Reset => f.write_str("the connection broke before the answer was whole"),
+            Self::Reset => f.write_str("no whole answer: the connection broke, time was up, or it was longer than Envoy takes"),
+            Self::Status(status @ 300..=399) => write!(f, "status {status}; redirects are not followed"),
+            Self::Status(503) => f.write_str("status 503, as Envoy says also when it can't connect"),
+            Self::Status(504) => f.write_str("status 504, as Envoy says also when time is up"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::TooLarge => f.write_str("longer than max_body"),
             Self::Invalid(why) => f.write_str(why),

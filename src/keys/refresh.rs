@@ -63,6 +63,10 @@ impl Refresh {
         })();
         let mut refresh = read.filter(|_| chunks.len() == 8).unwrap_or_default();
         refresh.shift_back(refresh.last_change().since(now));
+        if refresh.failures > 0 {
+            // When a fetch failed isn't written down, only when it began. No pause is longer: one that seems to be began by a clock that was set back since.
+            refresh.due = refresh.due.min(now.plus(LONGEST_PAUSE));
+        }
         refresh
     }
 

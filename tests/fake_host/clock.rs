@@ -15,7 +15,7 @@ use super::vm::{StreamId, Vm, on_a_vm};
 
 /// 2026-01-01, when the host's clock begins.
 pub(super) const NOW: u64 = 1_767_225_600;
-const HOUR: u64 = 3600;
+pub(super) const HOUR: u64 = 3600;
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 fn b64(bytes: impl AsRef<[u8]>) -> String {
@@ -31,7 +31,12 @@ pub(super) fn shared(claims: &str) -> String {
 
 /// A token of the published key, good for years.
 fn published() -> String {
-    let claims = format!(r#"{{"iss":"https://idp.example","aud":"api","sub":"alice","exp":{}}}"#, NOW + 100_000 * HOUR);
+    published_until(NOW + 100_000 * HOUR)
+}
+
+/// A token of the published key.
+pub(super) fn published_until(end: u64) -> String {
+    let claims = format!(r#"{{"iss":"https://idp.example","aud":"api","sub":"alice","exp":{end}}}"#);
     let text = format!("{}.{}", b64(r#"{"alg":"ES256","kid":"k1"}"#), b64(claims));
     let signature: Signature = key().sign(text.as_bytes());
     format!("{text}.{}", b64(signature.to_bytes()))
@@ -41,7 +46,7 @@ fn key() -> SigningKey {
     SigningKey::from_slice(&[7; 32]).unwrap()
 }
 
-fn jwks() -> String {
+pub(super) fn jwks() -> String {
     let point = key().verifying_key().to_sec1_point(false);
     let (x, y) = (b64(&point.as_bytes()[1..33]), b64(&point.as_bytes()[33..]));
     format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256","kid":"k1","alg":"ES256","x":"{x}","y":"{y}"}}]}}"#)
@@ -63,7 +68,7 @@ pub(super) fn tokens(settings: &str) -> String {
 
 /// Status and reason; 200 and nothing where the request goes upstream. Nothing waits.
 #[track_caller]
-fn send(vm: &mut Vm, token: &str) -> (u32, String) {
+pub(super) fn send(vm: &mut Vm, token: &str) -> (u32, String) {
     let id = request(vm, token);
     match vm.outcome(id) {
         super::vm::Outcome::Upstream(headers) => {
@@ -89,7 +94,7 @@ pub(super) fn send_stream(vm: &mut Vm, token: &str) -> StreamId {
 }
 
 #[track_caller]
-fn assert_status(vm: &mut Vm, token: &str, status: u32, reason: &str) {
+pub(super) fn assert_status(vm: &mut Vm, token: &str, status: u32, reason: &str) {
     assert_eq!(send(vm, token), (status, reason.to_owned()));
 }
 
@@ -177,7 +182,7 @@ const KEYS: &str = r#"{"providers":{"idp":{"jwt":{
     "issuers":["https://idp.example"],"audiences":["api"]}}}}"#;
 
 /// With its first key set, which came at [`NOW`].
-fn with_keys(test: impl FnOnce(&mut Vm) + Send) {
+pub(super) fn with_keys(test: impl FnOnce(&mut Vm) + Send) {
     with(KEYS, |vm| {
         vm.pass(Duration::from_millis(1));
         let (fetch, _) = vm.callouts()[0].clone();

@@ -30,3 +30,4 @@ mod itself;
 mod keys;
 mod shell;
 mod streams;
+mod swings;

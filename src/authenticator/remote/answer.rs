@@ -109,7 +109,7 @@ impl Remote {
         if !self.expected.are_met(&members)? || is_inactive {
             return Ok(Verdict::Denied("a member of the answer has not the value that is required"));
         }
-        let invalid = |error: TokenError| error.to_string();
+        let invalid = |error: TokenError| format!("{}: {error}", error.reason().code());
         let expires = match &self.expires {
             None => None,
             Some(path) => match value_at(&members, path).map_err(invalid)? {

@@ -158,3 +158,13 @@ fn the_clock_set_back_moves_everything_with_it() {
     assert_eq!(moved.succeeded, refresh.succeeded.minus(back));
     assert_eq!(Refresh::from_bytes(&moved.to_bytes(), earlier), moved, "once");
 }
+
+#[test]
+fn a_fetch_that_failed_while_the_clock_was_ahead_puts_nothing_off() {
+    let mut refresh = Refresh::default();
+    assert_eq!(refresh.begin(&source(), None, 1, NOW, 0), Begin::Fetch);
+    refresh.fail(&source(), later(86_400_000), 0);
+    let moved = Refresh::from_bytes(&refresh.to_bytes(), later(1000));
+    assert_eq!(moved.due, later(1000).plus(LONGEST_PAUSE));
+    assert_eq!(Refresh::from_bytes(&moved.to_bytes(), later(2000)).due, moved.due, "once");
+}

@@ -21,6 +21,10 @@ pub(crate) enum Content {
     Echo,
     /// The body's beginning, under a Content-Length of one byte more, and then the connection ends.
     Truncated(Vec<u8>),
+    /// The same, but it ends by a TCP reset.
+    Reset(Vec<u8>),
+    /// The body, one byte after the other.
+    Trickle(Vec<u8>, Duration),
     /// The same piece over and over.
     Stream(Vec<u8>, Duration),
     /// No answer ever.
@@ -59,6 +63,24 @@ impl Answer {
     /// The beginning of a JSON document whose end never comes: the connection is cut.
     pub fn truncated(beginning: impl Into<Vec<u8>>) -> Self {
         Self::new(200, Content::Truncated(beginning.into())).header("content-type", "application/json")
+    }
+
+    /// The beginning of a JSON document, and then a TCP reset.
+    pub fn reset(beginning: impl Into<Vec<u8>>) -> Self {
+        Self::new(200, Content::Reset(beginning.into())).header("content-type", "application/json")
+    }
+
+    /// 200 and a JSON document, of which one byte comes every `interval`.
+    pub fn trickle(document: &Value, interval: Duration) -> Self {
+        let body = document.to_string().into_bytes();
+        let length = body.len().to_string();
+        Self::new(200, Content::Trickle(body, interval)).header("content-type", "application/json").header("content-length", length)
+    }
+
+    /// 200 and a JSON document, compressed although nobody asked for it.
+    pub fn gzip(document: &Value) -> Self {
+        let body = crate::gzip::stored(document.to_string().as_bytes());
+        Self::text("application/json", body).header("content-encoding", "gzip")
     }
 
     /// 200 and an endless body: `piece` at once and then every `interval`.

@@ -54,6 +54,7 @@ mod envoy;
 mod envoy_binary;
 mod example;
 mod grpc;
+mod gzip;
 mod http1;
 pub mod icebreaker_one;
 mod identity_provider;

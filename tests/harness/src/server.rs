@@ -15,9 +15,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use rustix::net::sockopt::set_socket_linger;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -172,18 +174,22 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let Ok(socket) = stream.as_fd().try_clone_to_owned().map(Socket::new) else { return };
     match shared.tls.clone() {
-        None => serve_on(stream, shared).await,
+        None => serve_on(stream, socket, shared).await,
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(stream).await {
-                serve_on(stream, shared).await;
+                serve_on(stream, socket, shared).await;
             }
         }
     }
 }
 
-async fn serve_on(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shared: Arc<Shared>) {
-    let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
+/// A connection's socket, for what can't be done by writing to it.
+type Socket = Arc<OwnedFd>;
+
+async fn serve_on(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, socket: Socket, shared: Arc<Shared>) {
+    let service = service_fn(move |request| answer(request, Arc::clone(&socket), Arc::clone(&shared)));
     // What goes wrong on a connection is seen by the one that sent the request.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await;
 }
@@ -202,7 +208,7 @@ impl std::error::Error for Cut {}
 
 type Body = UnsyncBoxBody<Bytes, Cut>;
 
-async fn answer(mut request: Request<Incoming>, shared: Arc<Shared>) -> Result<Response<Body>, Cut> {
+async fn answer(mut request: Request<Incoming>, socket: Socket, shared: Arc<Shared>) -> Result<Response<Body>, Cut> {
     let mut received = head_of(&request);
     let is_websocket = request.headers().get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if !is_websocket {
@@ -217,7 +223,7 @@ async fn answer(mut request: Request<Incoming>, shared: Arc<Shared>) -> Result<R
     if is_websocket && matches!(answer.content, Content::Echo) {
         return Ok(echo_websocket(request, &shared));
     }
-    respond(answer, &received).await
+    respond(answer, &received, &socket).await
 }
 
 fn head_of(request: &Request<Incoming>) -> Received {
@@ -238,7 +244,7 @@ fn head_of(request: &Request<Incoming>) -> Received {
     }
 }
 
-async fn respond(answer: Answer, received: &Received) -> Result<Response<Body>, Cut> {
+async fn respond(answer: Answer, received: &Received, socket: &Socket) -> Result<Response<Body>, Cut> {
     let is_grpc = received.header_values("content-type").iter().any(|value| value.starts_with("application/grpc"));
     let mut trailers = answer.trailers;
     let mut headers = answer.headers;
@@ -257,13 +263,22 @@ async fn respond(answer: Answer, received: &Received) -> Result<Response<Body>, 
         Content::Whole(body) => whole(body, trailers),
         Content::Truncated(beginning) => {
             headers.push(("content-length".into(), (beginning.len() + 1).to_string().into_bytes()));
-            pieces(|mut sender| async move {
-                let _ = sender.send_data(beginning.into()).await;
-                // What was sent has to leave before the cut.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                sender.abort(Cut);
-            })
+            cut_after(beginning)
         }
+        Content::Reset(beginning) => {
+            headers.push(("content-length".into(), (beginning.len() + 1).to_string().into_bytes()));
+            // Closed without lingering, a socket resets its connection.
+            set_socket_linger(socket, Some(Duration::ZERO)).map_err(|_| Cut)?;
+            cut_after(beginning)
+        }
+        Content::Trickle(body, interval) => pieces(move |mut sender| async move {
+            for byte in body {
+                if sender.send_data(vec![byte].into()).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(interval).await;
+            }
+        }),
         Content::Stream(piece, interval) => pieces(move |mut sender| async move {
             while sender.send_data(piece.clone().into()).await.is_ok() {
                 tokio::time::sleep(interval).await;
@@ -291,6 +306,16 @@ fn whole(body: Vec<u8>, trailers: Vec<(String, String)>) -> Body {
         }
     }
     body.with_trailers(std::future::ready(Some(Ok(map)))).boxed_unsync()
+}
+
+/// This beginning of a body, and then the connection ends.
+fn cut_after(beginning: Vec<u8>) -> Body {
+    pieces(|mut sender| async move {
+        let _ = sender.send_data(beginning.into()).await;
+        // What was sent has to leave before the cut.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        sender.abort(Cut);
+    })
 }
 
 fn pieces<F: Future<Output = ()> + Send + 'static>(write: impl FnOnce(Sender<Bytes, Cut>) -> F) -> Body {
