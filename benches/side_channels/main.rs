@@ -4,9 +4,9 @@
 //! and that there aren't. A comparison that ended with the first byte that differs would show in the count, as the control at the end does. Where the counts of a
 //! comparison are further apart than it may be, the program ends with 1.
 //!
-//! All guesses of a comparison run in one process, several times each and by turns, and the least count of each is taken: so the seeds of hash maps are the
-//! same, and what the allocator does now and then is left out. What instructions can't show, caches and branch prediction, is left to the `subtle` crate and to
-//! keyed hashes: nothing is looked up by a secret or by how it compares.
+//! All guesses of a comparison run in one process, many times each and by turns, and the least count of each is taken: so what the allocator does now and then is
+//! left out. What instructions can't show, caches and branch prediction, is left to the `subtle` crate and to seeded hashes: nothing is looked up by a secret's
+//! own bytes. Counted is native code; the module is compiled from the same source.
 
 #![allow(
     clippy::arithmetic_side_effects,
