@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint run bench instructions fetches geth alloy clean
+.PHONY: help tools build modules reproducible test lint deny run bench instructions fetches geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -48,6 +48,12 @@ lint: ## check format and lints, natively and for wasm32-wasip1
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-broken -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-empty -- -D warnings
 	cargo clippy --locked --features native-shell --test fake_host -- -D warnings
+
+deny: ## check all dependencies by deny.toml: licences, sources, and that the module has every crate once
+	@.ci/install-cargo-deny
+	cargo deny --locked check --allow license-exception-not-encountered bans licenses sources
+	cargo deny --locked --target wasm32-wasip1 --exclude-dev $(addprefix --exclude portcullis-,harness probe broken empty) \
+		check --allow unmatched-skip --allow unmatched-skip-root --allow unused-wrapper bans
 
 run: build ## run a configuration under envoy/ with stand-ins, and show what passes; SYSTEM=NAME: another than the quickstart; ONCE=1: show and stop
 	@.ci/install-envoy
