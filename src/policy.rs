@@ -266,3 +266,15 @@ pub struct Limits {
     /// Slow verifications, per second and worker.
     pub slow_verifications: u32,
 }
+
+/// What fuzz targets look at directly, and nobody else.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::{Paths, path};
+
+    /// A request target's path as rules see it; `None`: it is refused.
+    #[must_use]
+    pub fn normalised_path(target: &[u8], allowed: &Paths) -> Option<Vec<u8>> {
+        path::normalise(target, allowed).ok().map(std::borrow::Cow::into_owned)
+    }
+}
