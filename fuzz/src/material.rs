@@ -10,9 +10,9 @@ pub const NOW: u64 = 1_800_000_000;
 /// The key of HS256 tokens.
 pub const HMAC_KEY: &[u8; 32] = b"a key for tokens, of 32 bytes...";
 
-/// A member's certificate, by another's name and an expired one, all of one authority.
+/// A member's certificate.
 pub const MEMBER: &str = include_str!("../material/member.pem");
-/// Another member's.
+/// That of somebody who is no member.
 pub const STRANGER: &str = include_str!("../material/stranger.pem");
 /// One whose time is over.
 pub const EXPIRED: &str = include_str!("../material/expired.pem");

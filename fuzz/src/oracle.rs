@@ -4,9 +4,6 @@
 use crate::reading::{Field, folded, has_cookie, has_parameter, holds_word, readings, unescaped};
 use crate::scene::{Credential, Proof};
 
-/// What the client's connection proves: that it is the member, to this server name.
-pub type Member<'a> = Option<&'a str>;
-
 const IDENTITY: [&str; 4] = ["x-auth-provider", "x-auth-subject", "x-auth-roles", "x-auth-scopes"];
 const OVERRIDES: [&str; 5] = ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
 
@@ -16,8 +13,8 @@ pub struct Passed<'a> {
     pub sent: &'a [Field],
     /// As it goes upstream.
     pub upstream: &'a [Field],
-    /// Who is on the other end of the connection.
-    pub member: Member<'a>,
+    /// The server name to which the client's connection proves that it is the member.
+    pub member: Option<&'a str>,
     /// All credentials.
     pub credentials: &'a [Credential],
     /// Verified credentials stay.
@@ -31,10 +28,8 @@ fn all<'f>(fields: &'f [Field], name: &str) -> Vec<&'f [u8]> {
 }
 
 impl Passed<'_> {
-    /// Why it should not have passed, or not so.
-    ///
     /// # Errors
-    /// The first reason.
+    /// Why it should not have passed, or not so.
     pub fn judge(&self) -> Result<(), String> {
         self.framing()?;
         let who = self.identity()?;
