@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint run bench instructions side-channels fetches crowd geth alloy clean
+.PHONY: help tools build modules reproducible test lint deny fuzz run bench instructions side-channels fetches crowd geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -42,12 +42,26 @@ test: tools build modules reproducible ## run all tests, those with a real Envoy
 lint: ## check format and lints, natively and for wasm32-wasip1
 	@.ci/install-rust
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets --features cli -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-probe -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-broken -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib -p portcullis-empty -- -D warnings
 	cargo clippy --locked --features native-shell --test fake_host -- -D warnings
+
+deny: ## check all dependencies by deny.toml: licences, sources, and that the module has every crate once
+	@.ci/install-cargo-deny
+	cargo deny --locked check --allow license-exception-not-encountered bans licenses sources
+	cargo deny --locked --target wasm32-wasip1 --exclude-dev $(addprefix --exclude portcullis-,harness probe broken empty) \
+		check --allow unmatched-skip --allow unmatched-skip-root --allow unused-wrapper bans
+	cargo deny --locked --manifest-path fuzz/Cargo.toml --config deny.toml check --allow unmatched-skip --allow unmatched-skip-root \
+		--allow unused-wrapper --allow license-not-encountered bans licenses sources
+
+fuzz: ## run each fuzz target for SECONDS=60, or TARGET=name alone, and print a table; SANITIZER=address: with a nightly toolchain
+	@.ci/install-rust
+	@.ci/install-cargo-fuzz
+	SANITIZER=$(SANITIZER) .ci/fuzz $(or $(SECONDS),60) $(TARGET)
 
 run: build ## run a configuration under envoy/ with stand-ins, and show what passes; SYSTEM=NAME: another than the quickstart; ONCE=1: show and stop
 	@.ci/install-envoy

@@ -1,5 +1,8 @@
 //! portcullis: an authentication filter for Envoy, as a core without I/O and a thin Proxy-Wasm shell.
 
+// Where the shell is compiled, the lint denies it, and only what calls Envoy is excepted: a crate can't forbid it and have an exception.
+#![cfg_attr(not(any(target_os = "wasi", feature = "native-shell")), forbid(unsafe_code))]
+
 pub mod annotation;
 pub mod authenticator;
 pub mod cache;

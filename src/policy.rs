@@ -274,3 +274,15 @@ pub struct CacheBounds {
     /// Bytes, with all that is kept beside a credential.
     pub bytes: usize,
 }
+
+/// What fuzz targets look at directly, and nobody else.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::{Paths, path};
+
+    /// A request target's path as rules see it; `None`: it is refused.
+    #[must_use]
+    pub fn normalised_path(target: &[u8], allowed: &Paths) -> Option<Vec<u8>> {
+        path::normalise(target, allowed).ok().map(std::borrow::Cow::into_owned)
+    }
+}

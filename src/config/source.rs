@@ -17,7 +17,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Map<String, Value>, String> {
             .to_owned());
     }
     let wrong = match json::parse_object(bytes) {
-        Ok(object) => return Ok(object),
+        Ok(mut object) => {
+            object.values_mut().for_each(settle);
+            return Ok(object);
+        }
         Err(wrong) => wrong,
     };
     if let Some(object) = decode(bytes) {
@@ -73,6 +76,20 @@ fn value(decoded: ProtobufValue, depth: usize) -> Result<Value, String> {
             Value::Array(elements)
         }
     })
+}
+
+/// JSON's numbers as a Struct has them: 3.0 is 3.
+fn settle(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(same) = number.as_f64().filter(|_| number.is_f64()).and_then(json_number) {
+                *number = same;
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(settle),
+        Value::Object(members) => members.values_mut().for_each(settle),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 /// Every number of a Struct is a double: a whole one is an integer again.

@@ -3,7 +3,7 @@
 //! The SDK's calls panic on a status that they don't expect, on non-UTF-8 names, and can't set response code details. A panic takes a worker's filter
 //! down, so every call here returns its failure. This is the module's only `unsafe`: the calls take pointers, and what they give back lies in memory
 //! that the SDK's `proxy_on_memory_allocate` made, a boxed slice of exactly that size.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "these are calls out of the module, by pointers")]
 
 use std::ptr::null_mut;
 

@@ -1,7 +1,7 @@
 //! Every function of the Proxy-Wasm ABI 0.2.1 that the SDK or the shell imports, over the thread's [`Host`], and those that a module exports.
 //!
 //! The signatures are those of a native build of proxy-wasm 0.2.5: sizes are `usize`, statuses `u32`. A function that isn't defined here fails the link.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "these are the other ends of the module's calls, by pointers")]
 
 use std::ptr::null_mut;
 

@@ -1,5 +1,5 @@
 //! What the module allocates, counted while it runs and while the host does not.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "an allocator can't be anything else")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;

@@ -1,5 +1,7 @@
 //! The command line tool: it makes keys, and turns what other systems are configured with into a configuration of the filter.
 
+#![forbid(unsafe_code)]
+
 mod env_file;
 mod import;
 mod key;

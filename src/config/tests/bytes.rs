@@ -35,9 +35,16 @@ fn outcome(bytes: &[u8]) -> Result<String, Vec<String>> {
 #[test]
 fn json_and_struct_are_all_alike() {
     let good = with(base(), "/reject", json!({"forbidden": 403, "realm": "é"}));
-    for config in
-        [base(), with(base(), "/reject", json!({"forbidden": 403})), with(base(), "/limits", json!({"waiting": 1.5, "x": null})), good]
-    {
+    // Written 3.0 in JSON.
+    let whole = with(base(), "/limits", json!({"waiting": 3.0}));
+    assert!(outcome(whole.to_string().as_bytes()).is_ok());
+    for config in [
+        base(),
+        with(base(), "/reject", json!({"forbidden": 403})),
+        with(base(), "/limits", json!({"waiting": 1.5, "x": null})),
+        good,
+        whole,
+    ] {
         let expected = outcome(config.to_string().as_bytes());
         assert_eq!(outcome(&binary(&config)), expected);
         assert_eq!(outcome(format!("\n{config:#}\n").as_bytes()), expected);
