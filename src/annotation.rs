@@ -33,6 +33,8 @@ pub struct Proof<'a> {
     pub place: Option<&'a Place>,
     /// The token, where it was one.
     pub token: Option<Rc<Verified>>,
+    /// Whose certificate the token is bound to.
+    pub bound_to: Option<Arc<Identity>>,
 }
 
 /// The edits for a request: the first of the proven identities goes upstream. Without any, what clients may not say is removed all the same.

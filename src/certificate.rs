@@ -161,6 +161,12 @@ impl Certificate {
         fingerprint(&self.der)
     }
 
+    /// When it is over.
+    #[must_use]
+    pub fn end(&self) -> UnixTime {
+        UnixTime::from_seconds(self.validity.1.saturating_add(1))
+    }
+
     /// Where `now` lies: `Less` before the validity period, `Greater` after it. Both ends belong to it (RFC 5280, section 4.1.2.5).
     #[must_use]
     pub fn at(&self, now: UnixTime) -> std::cmp::Ordering {

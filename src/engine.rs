@@ -331,7 +331,7 @@ impl Engine {
         }
         drop(keys);
         self.tick_calls(now, effects);
-        effects.extend(self.streams.over(&self.policy.revoked, now).into_iter().map(Effect::End));
+        effects.extend(self.ended_streams(now).into_iter().map(Effect::End));
         let Counts { hits, misses, evicted } = self.memory.cache.borrow().take_counts();
         let counts = [("hit", hits), ("miss", misses), ("evicted", evicted)];
         effects.extend(counts.into_iter().filter(|(_, count)| *count > 0).map(|(what, count)| Effect::CountCache(what, count)));

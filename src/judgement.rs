@@ -18,7 +18,7 @@ use crate::keys::{KeySet, SetId};
 use crate::peer::Peer;
 use crate::policy::{Demand, Kind, Need, Policy, Provider, ProviderId, Requirement, Selected};
 use crate::reason::Class;
-use crate::refusal::{ConditionError, CredentialError, Refusal};
+use crate::refusal::{ConditionError, CredentialError, Refusal, Revocation};
 use crate::request::Request;
 use crate::signature::{Bounded, Budget, Verify};
 use crate::time::UnixTime;
@@ -236,7 +236,9 @@ impl<'a> Judge<'a, '_> {
         let connection = (self.at.peer, &*self.selected.host);
         match members.authenticate(name, self.request, connection, &remembered, self.at.now) {
             Ok(None) => Judged::Absent,
-            Ok(Some(identity)) => self.unless_revoked(Proof { provider: id, identity, place: members.source.place(), token: None }, &[]),
+            Ok(Some(identity)) => {
+                self.unless_revoked(Proof { provider: id, identity, place: members.source.place(), token: None, bound_to: None }, &[])
+            }
             Err(error) => Judged::Bad(error.into(), None),
         }
     }
@@ -307,17 +309,18 @@ impl<'a> Judge<'a, '_> {
     }
 
     fn verified(&self, id: ProviderId, jwt: &Jwt, verified: Rc<Verified>, found: &Credential<'a>) -> Judged<'a> {
-        if let Err(refusal) = self.check_binding(jwt, verified.bound) {
-            return Judged::Bad(refusal, Some(found.place));
-        }
-        let token = Rc::clone(&verified);
-        self.unless_revoked(Proof { token: Some(token), ..proof(id, &verified.identity, found) }, &kids(jwt, &verified))
+        let bound_to = match self.check_binding(jwt, verified.bound) {
+            Ok(bound_to) => bound_to,
+            Err(refusal) => return Judged::Bad(refusal, Some(found.place)),
+        };
+        let token = Some(Rc::clone(&verified));
+        self.unless_revoked(Proof { token, bound_to, ..proof(id, &verified.identity, found) }, &kids(jwt, &verified))
     }
 
-    /// RFC 8705, section 3: whoever sends a token that is bound to a certificate must have that one, as its provider sees it.
-    fn check_binding(&self, jwt: &Jwt, bound: Option<[u8; 32]>) -> Result<(), Refusal> {
+    /// RFC 8705, section 3: whoever sends a token that is bound to a certificate must have that one, as its provider sees it. Whose it is.
+    fn check_binding(&self, jwt: &Jwt, bound: Option<[u8; 32]>) -> Result<Option<Arc<Identity>>, Refusal> {
         let Some(id) = jwt.bind else {
-            return Ok(());
+            return Ok(None);
         };
         let Some(Provider { name, kind: Kind::ClientCertificate(members), .. }) = self.policy.provider(id) else {
             return Err(Refusal::Internal("a token is bound to what is no provider of certificates"));
@@ -325,9 +328,11 @@ impl<'a> Judge<'a, '_> {
         match self.certificate(id, name, members) {
             Judged::Good(Proof { identity, .. }) => {
                 let shown = identity.certificate.as_ref().map(|certificate| certificate.digest());
-                if shown.is_some() && shown == bound { Ok(()) } else { Err(TokenError::CnfMismatch { shown: true }.into()) }
+                if shown.is_some() && shown == bound { Ok(Some(identity)) } else { Err(TokenError::CnfMismatch { shown: true }.into()) }
             }
             Judged::Absent => Err(TokenError::CnfMismatch { shown: false }.into()),
+            // The refusal is told of the token's provider, where the certificate's subject would be taken for the token's.
+            Judged::Bad(Refusal::Revoked(revocation), _) => Err(Revocation { subject: None, ..revocation }.into()),
             Judged::Bad(refusal, _) => Err(refusal),
             Judged::Pending(..) => Err(Refusal::Internal("a certificate needs nothing that is yet to come")),
         }
@@ -395,7 +400,7 @@ impl<'a> Judge<'a, '_> {
 }
 
 fn proof<'a>(provider: ProviderId, identity: &Arc<Identity>, found: &Credential<'a>) -> Proof<'a> {
-    Proof { provider, identity: Arc::clone(identity), place: Some(found.place), token: None }
+    Proof { provider, identity: Arc::clone(identity), place: Some(found.place), token: None, bound_to: None }
 }
 
 /// By which names a token's key can be revoked. Callers' secrets have ids of their own, which are no kids.

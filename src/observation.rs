@@ -19,7 +19,8 @@ pub(crate) fn observe(policy: &Policy, decision: Decision) -> Decision {
             let edits = spare(removal, &rejection.edits);
             Decision::Observe(Observation { rejection, edits })
         }
-        Decision::Pass(pass) => Decision::Pass(Pass { edits: spare(removal, &pass.edits), ..pass }),
+        // To end its stream would be something to miss, too.
+        Decision::Pass(pass) => Decision::Pass(Pass { edits: spare(removal, &pass.edits), terms: None, ..pass }),
         other => other,
     }
 }

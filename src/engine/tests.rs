@@ -11,6 +11,7 @@ mod cookies;
 mod process;
 mod remote;
 mod slow_verification;
+mod streams;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 

@@ -132,7 +132,9 @@ impl Root {
         let _ = abi::set_effective_context(self.id);
         if is_there {
             self.shell.metrics.borrow_mut().count_ended(ended.reason);
-            log::ended(ended);
+            if abi::now().is_ok_and(|now| self.shell.ended.borrow_mut().admits(ended.reason, now)) {
+                log::ended(ended);
+            }
         }
     }
 }
@@ -206,7 +208,7 @@ impl RootContext for Root {
         self.handle(Event::Tick);
         if let Ok(now) = abi::now() {
             self.shell.show_mode(now);
-            for (fate, flood) in [("rejected", &self.shell.flood), ("observed", &self.shell.observed)] {
+            for (fate, flood) in [("rejected", &self.shell.flood), ("observed", &self.shell.observed), ("ended", &self.shell.ended)] {
                 for (reason, count) in flood.borrow_mut().counted(now) {
                     abi::log(Level::Info, &format!("{fate} reason={} more={count}", reason.code()));
                 }
@@ -215,6 +217,9 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        if let Some(engine) = self.shell.engine.borrow().as_ref() {
+            engine.lead();
+        }
         Some(Box::new(Http::new(id, Rc::clone(&self.shell))))
     }
 

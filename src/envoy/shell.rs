@@ -36,6 +36,8 @@ pub(super) struct Shell {
     pub(super) flood: RefCell<Flood>,
     /// Of what was only observed.
     pub(super) observed: RefCell<Flood>,
+    /// Of streams that were ended.
+    pub(super) ended: RefCell<Flood>,
     /// Something was observed at the last tick.
     pub(super) observes: Cell<bool>,
     waiting: RefCell<Vec<Waiter>>,
@@ -78,6 +80,7 @@ impl Shell {
             metrics: RefCell::new(Metrics::of_plugin("")),
             flood: RefCell::default(),
             observed: RefCell::default(),
+            ended: RefCell::default(),
             observes: Cell::default(),
             waiting: RefCell::default(),
             callouts: RefCell::default(),

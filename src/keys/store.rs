@@ -91,6 +91,12 @@ impl KeyStore {
         if is_stale { Lookup::Stale } else { Lookup::Fresh(Arc::clone(keys)) }
     }
 
+    /// The keys of a set, however old.
+    #[must_use]
+    pub fn keys(&self, set: SetId) -> Option<Arc<KeySet>> {
+        self.sets.iter().find(|known| known.id == set)?.keys.clone()
+    }
+
     /// When the keys of a set came: another time is another set. Zero: there are none.
     #[must_use]
     pub fn fetched(&self, set: SetId) -> UnixTime {
