@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint run bench instructions fetches geth alloy clean
+.PHONY: help tools build modules reproducible test lint run bench instructions fetches soak geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -64,6 +64,9 @@ bench: tools build ## measure what a request costs an Envoy worker, beside Envoy
 
 fetches: tools build ## count the fetches of key sets with one, two and four workers, for six minutes
 	cargo test --locked --bench shared_keys
+
+soak: tools build ## everything at once for half an hour: good, bad, huge and hostile requests, each with its known verdict, and Envoy's memory; MINUTES=, SEED=
+	MINUTES=$(MINUTES) SEED=$(SEED) cargo bench --locked --profile load --bench soak
 
 geth: tools build ## build geth, which takes some minutes, and test the Engine API's configuration in front of it, with a WebSocket that is silent for six
 	@.ci/install-geth

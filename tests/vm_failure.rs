@@ -1,0 +1,123 @@
+//! The filter's own VM dies, on one worker or on all of them, while requests come: it comes back, and meanwhile nothing passes that it didn't judge.
+//!
+//! Nothing that a client sends makes it trap, so its memory is overwritten from outside.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
+
+use portcullis_harness::{Connection, IdentityProvider, PATIENCE, Plugin, Request, Response, RunningStage, Stage, now, poll};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+const SECRET: &str = "what-billing-alone-knows";
+const WORKERS: u32 = 2;
+const RELOADED: &str = "wasm.portcullis.vm_reload_success";
+
+fn stage(token: &mut String) -> RunningStage {
+    let hex: String = Sha256::digest(SECRET).iter().map(|byte| format!("{byte:02x}")).collect();
+    let keys = json!({"jwks_uri": "http://idp.test/.well-known/jwks.json", "cluster": "idp", "insecure_http": true});
+    let identity_provider = IdentityProvider::start();
+    *token = identity_provider.token(json!({"iss": "https://idp.test", "aud": "api", "sub": "alice", "exp": now(600)}));
+    Stage::new()
+        .plugin(Plugin::new(json!({
+            "providers": {
+                "partners": {
+                    "static_secret": {"callers": [{"id": "billing", "secrets": [{"sha256": hex}]}]}, "from": [{"header": "x-api-key"}]
+                },
+                "users": {"jwt": {"keys": keys, "issuers": ["https://idp.test"], "audiences": ["api"]}},
+            },
+            "rules": [{"match": {"path": "/users"}, "require": "users"}, {"require": "partners"}],
+        })))
+        .identity_provider(identity_provider)
+        .concurrency(WORKERS)
+        .balanced()
+        // Without it, nothing else stands between a skipped filter and the upstream.
+        .without_guard()
+        .launch(|launch| launch.direct().component_log_level("wasm:info"))
+        .start()
+}
+
+/// A request, and whom the upstream takes it for; `None`: it may never get it.
+fn requests(token: &str) -> [(Request, Option<&'static str>); 5] {
+    let spoofed = |path: &str| Request::get(path).header("x-auth-subject", "root");
+    [
+        (spoofed("/").header("x-api-key", SECRET), Some("billing")),
+        (spoofed("/users").bearer(token), Some("alice")),
+        (spoofed("/"), None),
+        (spoofed("/").header("x-api-key", "a-guess"), None),
+        (spoofed("/users").bearer(&format!("{token}x")), None),
+    ]
+}
+
+/// What is wrong with an answer, whatever state the VM is in.
+fn fault(expected: Option<&str>, response: &Response) -> Option<String> {
+    let subjects: Vec<Value> = serde_json::from_slice::<Value>(&response.body)
+        .map(|got| {
+            got["headers"].as_array().into_iter().flatten().filter(|pair| pair[0] == "x-auth-subject").map(|pair| pair[1].clone()).collect()
+        })
+        .unwrap_or_default();
+    let is_right = match (response.status, expected) {
+        (200, Some(subject)) => subjects == [json!(subject)],
+        (401, None) | (503, _) => true,
+        _ => false,
+    };
+    (!is_right).then(|| format!("{} for {expected:?}: {}", response.status, response.text()))
+}
+
+#[test]
+fn a_vm_that_dies_lets_nothing_through_and_comes_back() {
+    let mut token = String::new();
+    let stage = stage(&mut token);
+    let requests = requests(&token);
+    let is_over = AtomicBool::new(false);
+    let [passed, unavailable] = [const { AtomicUsize::new(0) }; 2];
+    let wrong = Mutex::new(Vec::new());
+    let connect = |http2: bool| if http2 { stage.client().http2() } else { stage.client() }.connect().expect("a connection");
+    let all_pass = || {
+        // Each worker has every other connection.
+        let mut connections: Vec<Connection> = (0..4).map(|number| connect(number % 2 == 0)).collect();
+        let passes = |connection: &mut Connection, request: &Request| connection.send(request).is_ok_and(|response| response.status == 200);
+        connections.iter_mut().all(|connection| requests[..2].iter().all(|(request, _)| passes(connection, request)))
+    };
+    assert!(poll(PATIENCE, || all_pass().then_some(())).is_some(), "{}", stage.envoy.log().text());
+    thread::scope(|scope| {
+        for http2 in [false, false, true, true] {
+            let mut connection = connect(http2);
+            let (requests, is_over, passed, unavailable, wrong) = (&requests, &is_over, &passed, &unavailable, &wrong);
+            scope.spawn(move || {
+                for (request, expected) in requests.iter().cycle() {
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let response = connection.send(request).expect("connections outlive VMs");
+                    match response.status {
+                        200 => passed.fetch_add(1, Ordering::Relaxed),
+                        503 => unavailable.fetch_add(1, Ordering::Relaxed),
+                        _ => 0,
+                    };
+                    wrong.lock().expect("a list").extend(fault(*expected, &response));
+                }
+            });
+        }
+        for _ in 0..3 {
+            let vms = stage.envoy.vm_memories(b"credential_ambiguous");
+            assert!(vms.len() > WORKERS as usize, "{vms:?}");
+            let reloaded = stage.envoy.stat(RELOADED).unwrap_or_default();
+            vms.iter().for_each(|vm| vm.overwrite().expect("this process may write to its child's memory"));
+            stage.envoy.wait_for_stat(RELOADED, reloaded + u64::from(WORKERS));
+            assert!(poll(PATIENCE, || all_pass().then_some(())).is_some(), "{}", stage.envoy.log().text());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let wrong = wrong.into_inner().expect("a list");
+    assert!(wrong.is_empty(), "{} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
+    assert!(passed.into_inner() > 100 && unavailable.into_inner() > 0, "the VMs died under no load");
+}
