@@ -46,13 +46,13 @@ impl VmMemory {
         self.length
     }
 
-    /// Overwrites all that the module has in it but its stack, as no bug of the module's own could: whatever it does next ends in a trap.
+    /// Clears all that the module has in it but its stack: whatever it does next ends in a trap, for it finds neither its contexts nor its functions.
     ///
     /// # Errors
     /// If the kernel doesn't allow it, or the VM is gone.
-    pub fn overwrite(&self) -> io::Result<()> {
+    pub fn clear(&self) -> io::Result<()> {
         let length = usize::try_from(self.length.saturating_sub(STACK)).unwrap_or_default();
-        self.file()?.write_all_at(&vec![0xff; length], self.start.saturating_add(STACK))
+        self.file()?.write_all_at(&vec![0; length], self.start.saturating_add(STACK))
     }
 
     fn contains(&self, text: &[u8]) -> io::Result<bool> {
