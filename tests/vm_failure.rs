@@ -10,7 +10,7 @@
     reason = "a test that can't go on fails"
 )]
 
-use portcullis_harness::{Connection, IdentityProvider, PATIENCE, Plugin, Request, Response, RunningStage, Stage, now, poll};
+use portcullis_harness::{Case, Connection, IdentityProvider, PATIENCE, Plugin, Request, Response, Stage, now, poll};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,28 +21,28 @@ const SECRET: &str = "what-billing-alone-knows";
 const WORKERS: u32 = 2;
 const RELOADED: &str = "wasm.portcullis.vm_reload_success";
 
-fn stage(token: &mut String) -> RunningStage {
+/// The stage, and alice's token.
+fn stage(change: impl FnOnce(Plugin) -> Plugin) -> (Stage, String) {
     let hex: String = Sha256::digest(SECRET).iter().map(|byte| format!("{byte:02x}")).collect();
     let keys = json!({"jwks_uri": "http://idp.test/.well-known/jwks.json", "cluster": "idp", "insecure_http": true});
     let identity_provider = IdentityProvider::start();
-    *token = identity_provider.token(json!({"iss": "https://idp.test", "aud": "api", "sub": "alice", "exp": now(600)}));
-    Stage::new()
-        .plugin(Plugin::new(json!({
-            "providers": {
-                "partners": {
-                    "static_secret": {"callers": [{"id": "billing", "secrets": [{"sha256": hex}]}]}, "from": [{"header": "x-api-key"}]
-                },
-                "users": {"jwt": {"keys": keys, "issuers": ["https://idp.test"], "audiences": ["api"]}},
+    let token = identity_provider.token(json!({"iss": "https://idp.test", "aud": "api", "sub": "alice", "exp": now(600)}));
+    let plugin = Plugin::new(json!({
+        "providers": {
+            "partners": {
+                "static_secret": {"callers": [{"id": "billing", "secrets": [{"sha256": hex}]}]}, "from": [{"header": "x-api-key"}]
             },
-            "rules": [{"match": {"path": "/users"}, "require": "users"}, {"require": "partners"}],
-        })))
+            "users": {"jwt": {"keys": keys, "issuers": ["https://idp.test"], "audiences": ["api"]}},
+        },
+        "rules": [{"match": {"path": "/users"}, "require": "users"}, {"require": "partners"}],
+    }));
+    let stage = Stage::new()
+        .plugin(change(plugin))
         .identity_provider(identity_provider)
         .concurrency(WORKERS)
         .balanced()
-        // Without it, nothing else stands between a skipped filter and the upstream.
-        .without_guard()
-        .launch(|launch| launch.direct().component_log_level("wasm:info"))
-        .start()
+        .launch(|launch| launch.direct().component_log_level("wasm:info"));
+    (stage, token)
 }
 
 /// A request, and whom the upstream takes it for; `None`: it may never get it.
@@ -83,8 +83,9 @@ impl Drop for Ends<'_> {
 
 #[test]
 fn a_vm_that_dies_lets_nothing_through_and_comes_back() {
-    let mut token = String::new();
-    let stage = stage(&mut token);
+    let (stage, token) = stage(|plugin| plugin);
+    // Without the guard, nothing else stands between a skipped filter and the upstream.
+    let stage = stage.without_guard().start();
     let requests = requests(&token);
     let is_over = AtomicBool::new(false);
     let [passed, unavailable] = [const { AtomicUsize::new(0) }; 2];
@@ -138,4 +139,35 @@ fn a_vm_that_dies_lets_nothing_through_and_comes_back() {
     let wrong = wrong.into_inner().expect("a list");
     assert!(wrong.is_empty(), "{} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
     assert!(passed.into_inner() > 100 && unavailable.into_inner() > 0, "the VMs died under no load");
+}
+
+/// Where the operator has chosen FAIL_OPEN, Envoy passes a dead VM by, and the guard alone is left.
+#[test]
+fn the_guard_stands_where_envoy_passes_a_dead_vm_by() {
+    const GUARD: &str = "rbac_access_denied_matched_policy[none]";
+    let (stage, token) = stage(|plugin| plugin.failure_policy("FAIL_OPEN"));
+    let without_guard = json!({"guard": {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true}});
+    let to_upstream = json!({"cluster": "upstream"});
+    let routes = json!([
+        {"match": {"prefix": "/unguarded"}, "route": to_upstream, "typed_per_filter_config": without_guard},
+        {"match": {"prefix": "/"}, "route": to_upstream},
+    ]);
+    let stage = stage.bootstrap(|bootstrap| bootstrap.routes(routes)).concurrency(1).start();
+    let stranger = |path: &str| Case::get(path).header("x-auth-subject", "root");
+    let billing = |path: &str| Case::get(path).header("x-api-key", SECRET);
+    stage.check([
+        stranger("/").expect(401).reason("credential_missing"),
+        stranger("/unguarded").expect(401).reason("credential_missing"),
+        billing("/").expect(200).upstream("x-auth-subject", "billing"),
+    ]);
+    let vms = stage.envoy.vm_memories(b"credential_ambiguous");
+    vms.iter().for_each(|vm| vm.clear().expect("this process may write to its child's memory"));
+    stage.check([
+        stranger("/unguarded").named("it dies").expect(503).not_upstream(),
+        stranger("/unguarded").named("the attack is real").expect(200).upstream("x-auth-subject", "root"),
+        stranger("/").named("the guard").expect(403).reason(GUARD),
+        stranger("/").named("the guard, HTTP/2").http2().expect(403).reason(GUARD),
+        billing("/").named("whoever it is").expect(403).reason(GUARD),
+        Case::get("/users").bearer(&token).expect(403).reason(GUARD),
+    ]);
 }
