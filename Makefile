@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools build modules reproducible test lint deny fuzz run bench instructions side-channels fetches crowd geth alloy clean
+.PHONY: help tools build modules reproducible test lint deny fuzz run bench instructions side-channels fetches crowd soak geth alloy clean
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -84,6 +84,8 @@ fetches: tools build ## count the fetches of key sets with one, two and four wor
 
 crowd: tools build ## have ten thousand connections wait for keys, for a minute: it needs 14,000 open files (`ulimit -Hn`)
 	cargo test --locked --bench crowd
+soak: tools build ## everything at once for half an hour: good, bad, huge and hostile requests, each with its known verdict, and Envoy's memory; MINUTES=, SEED=
+	MINUTES=$(MINUTES) SEED=$(SEED) cargo bench --locked --profile load --bench soak
 
 geth: tools build ## build geth, which takes some minutes, and test the Engine API's configuration in front of it, with a WebSocket that is silent for six
 	@.ci/install-geth

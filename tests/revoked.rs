@@ -13,7 +13,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_harness::{
-    Algorithm, Authority, Case, Certificate, Configuration, Key, PATIENCE, Request, RunningStage, Stage, Tls, jwks, mint, now,
+    Algorithm, Authority, Case, Certificate, Configuration, Key, PATIENCE, Plugin, Request, RunningStage, Stage, Tls, jwks, mint, now, poll,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -263,4 +263,61 @@ fn long_lists() {
         revoked(user(json!({"sub": "s9999", "jti": "x"})), "users", json!("s9999")),
         revoked(user(json!({"jti": "t4711"})), "users", json!("alice")),
     ]);
+}
+
+/// By ECDS: the next request of a connection that is open, and that has been let in until now, is refused; for each list, and by every worker.
+#[test]
+fn a_revocation_holds_for_the_next_request_of_an_open_connection() {
+    let tokens = Tokens::new();
+    let members = Authority::new("members");
+    let alice = members.client("alice");
+    let plugin = |revoked: Value| {
+        Plugin::new(json!({
+            "providers": {
+                "users": {"jwt": {"keys": {"jwks": jwks([&tokens.named, &tokens.rotated])}, "issuers": ["https://idp.test"], "audiences": "any"}},
+                "partners": {"static_secret": {"callers": [{"id": "billing", "secrets": [{"sha256": digest("of-billing")}]}]}, "from": [{"header": "x-api-key"}]},
+                "members": {"client_certificate": {}},
+            },
+            "rules": [
+                {"match": {"path": "/users"}, "require": "users"},
+                {"match": {"path": "/partners"}, "require": "partners"},
+                {"match": {"path": "/members"}, "require": "members"},
+            ],
+            "revoked": revoked,
+        }))
+    };
+    let stage = Stage::new().discovered(&plugin(json!({}))).tls(|tls| tls.clients_of(&members)).concurrency(2).balanced().start();
+    let user = |key: &Key, changes: Value| Request::get("/users").bearer(&Tokens::by(key, changes));
+    // Each with the list that ends it.
+    let requests = [
+        (user(&tokens.named, json!({"sub": "mallory"})), json!({"subjects": ["users/mallory"]})),
+        (user(&tokens.named, json!({"jti": "t-revoked"})), json!({"jti": ["t-revoked"]})),
+        (user(&tokens.rotated, json!({})), json!({"kids": ["stolen"]})),
+        (Request::get("/partners").header("x-api-key", "of-billing"), json!({"subjects": ["partners/billing"]})),
+        (Request::get("/members"), json!({"certificate_sha256": [alice.fingerprint()]})),
+    ];
+    let client = stage.tls_client(stage.client_tls().identity(&alice));
+    let clients = [client.clone(), client.clone().http2(), client.clone(), client.http2()];
+    let mut connections: Vec<_> = clients.iter().map(|client| client.connect().expect("a connection")).collect();
+    let mut statuses = || -> Vec<Vec<u16>> {
+        let of = |connection: &mut portcullis_harness::Connection| {
+            requests.iter().map(|(request, _)| connection.send(request).expect("the connection stays open").status).collect()
+        };
+        connections.iter_mut().map(of).collect()
+    };
+    // Twice, so that what is verified is in the caches.
+    assert_eq!([statuses(), statuses()], [vec![vec![200; 5]; 4], vec![vec![200; 5]; 4]]);
+    for (index, (_, revoked)) in requests.iter().enumerate() {
+        stage.discover(&plugin(revoked.clone()));
+        let expected: Vec<u16> = (0..requests.len()).map(|other| if other == index { 401 } else { 200 }).collect();
+        let mut seen = Vec::new();
+        let holds = poll(PATIENCE, || {
+            seen = statuses();
+            seen.iter().all(|statuses| *statuses == expected).then_some(())
+        });
+        assert!(holds.is_some(), "{revoked}: {seen:?}");
+    }
+    // Nothing else came of it.
+    stage.discover(&plugin(json!({})));
+    assert!(poll(PATIENCE, || (statuses() == vec![vec![200; 5]; 4]).then_some(())).is_some());
 }

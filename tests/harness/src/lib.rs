@@ -14,6 +14,7 @@
 //! | key sets, and their failures | [`IdentityProvider`] |
 //! | keys and tokens | [`Key`], [`mint`]; hostile tokens: [`Jws`]; another opinion of them: [`Oracle`] |
 //! | certificates | [`Authority`], [`Leaf`], [`Certificate`]; those of Icebreaker One's scheme: [`icebreaker_one`] |
+//! | the memory of a running VM | [`Envoy::vm_memories`], [`VmMemory`] |
 //! | requests one by one | [`Client`], [`Connection`], [`Request`], [`Response`], [`Tls`], [`WebSocket`] |
 //! | to wait for something | [`poll`], [`Envoy::wait_for_log`], [`Envoy::wait_for_stat`], [`IdentityProvider::wait_for_fetches`] |
 //!
@@ -72,6 +73,7 @@ mod tls;
 mod tls_listener;
 mod token;
 mod upstream;
+mod vm;
 mod websocket;
 mod yaml;
 
@@ -98,4 +100,5 @@ pub use tls::Tls;
 pub use tls_listener::TlsListener;
 pub use token::{Jws, mint, mint_typed, now};
 pub use upstream::Upstream;
+pub use vm::VmMemory;
 pub use websocket::WebSocket;
