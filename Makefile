@@ -84,6 +84,7 @@ fetches: tools build ## count the fetches of key sets with one, two and four wor
 
 crowd: tools build ## have ten thousand connections wait for keys, for a minute: it needs 14,000 open files (`ulimit -Hn`)
 	cargo test --locked --bench crowd
+
 soak: tools build ## everything at once for half an hour: good, bad, huge and hostile requests, each with its known verdict, and Envoy's memory; MINUTES=, SEED=
 	MINUTES=$(MINUTES) SEED=$(SEED) cargo bench --locked --profile load --bench soak
 

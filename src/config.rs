@@ -86,7 +86,24 @@ fields! {
 }
 
 /// What upstreams take for another method or path than the one that rules saw.
-const OVERRIDES: [&str; 5] = ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+const OVERRIDES: [&str; 12] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-method",
+    "x-forwarded-method",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-override-url",
+    "x-http-path-override",
+    "x-forwarded-uri",
+    "x-forwarded-path",
+];
+
+/// What upstreams take for another host. `Forwarded` (RFC 7239) may name one, too.
+const HOST_OVERRIDES: [&str; 6] =
+    ["x-forwarded-host", "x-forwarded-server", "x-host", "x-original-host", "x-http-host-override", "forwarded"];
 
 /// Loads a configuration: `google.protobuf.Struct` in its binary form, or JSON. A pure function of these bytes and the environment.
 ///
@@ -128,6 +145,9 @@ impl ConfigForm {
 
         if named.paths || named.methods {
             removed.extend(OVERRIDES.map(|name| NamePattern::Exact(name.to_owned())));
+        }
+        if named.hosts {
+            removed.extend(HOST_OVERRIDES.map(|name| NamePattern::Exact(name.to_owned())));
         }
         let places: Vec<_> = profiles.iter().flat_map(|profile| profile.places.iter().cloned()).collect();
         let provider = |((profile, kind), upstream): ((&Profile, Option<Kind>), upstream::Compiled)| {
@@ -243,7 +263,8 @@ impl ConfigForm {
         for (index, form) in forms.iter().enumerate() {
             let rule = form.as_ref().and_then(|form| {
                 let names = form.names();
-                named = Named { paths: named.paths || names.paths, methods: named.methods || names.methods };
+                named =
+                    Named { paths: named.paths || names.paths, methods: named.methods || names.methods, hosts: named.hosts || names.hosts };
                 form.compile(&scope, paths, mode, &at.index(index), cx)
             });
             rules.push(rule);

@@ -173,9 +173,11 @@ const fn bearer_error(refusal: &Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::Credential(CredentialError::Missing | CredentialError::Origin) => None,
         Refusal::Credential(CredentialError::Ambiguous) => Some("invalid_request"),
-        Refusal::Credential(_) | Refusal::Secret(_) | Refusal::Token(_) | Refusal::Remote(RemoteError::Denied(_)) | Refusal::Revoked(_) => {
-            Some("invalid_token")
-        }
+        Refusal::Credential(_)
+        | Refusal::Secret(_)
+        | Refusal::Token(_)
+        | Refusal::Remote(RemoteError::Denied(_) | RemoteError::Bound)
+        | Refusal::Revoked(_) => Some("invalid_token"),
         Refusal::Condition(_) => Some("insufficient_scope"),
         _ => None,
     }

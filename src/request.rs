@@ -3,6 +3,8 @@
 use std::iter;
 use std::ops::Range;
 
+use crate::policy::is_same_name;
+
 /// Header fields in the order in which they came, names in lower case as Envoy gives them, values as bytes.
 ///
 /// One buffer holds them all, so that a shell can hand over what it got without copying field by field.
@@ -48,6 +50,15 @@ impl Headers {
     #[must_use]
     pub fn first<'h>(&'h self, name: &str) -> Option<&'h [u8]> {
         self.all(name).next()
+    }
+
+    /// The value of `name` if it stands there exactly once, and no header that CGI reads as the same.
+    ///
+    /// # Errors
+    /// [`Repeated`] if it stands there more than once, or in another spelling.
+    pub fn only_in_any_spelling<'h>(&'h self, name: &str) -> Result<Option<&'h [u8]>, Repeated> {
+        let has_twin = self.iter().any(|(own, _)| own.len() == name.len() && own != name.as_bytes() && is_same_name(own, name.as_bytes()));
+        if has_twin { Err(Repeated) } else { self.only(name) }
     }
 
     /// The value of `name` if it stands there exactly once.

@@ -46,6 +46,8 @@ pub struct Remote {
     pub denied: Vec<u16>,
     /// What a good answer says.
     pub expected: Expected,
+    /// An answer with a `cnf` vouches although nothing checks it.
+    pub ignore_cnf: bool,
     /// Where the answer says when it ends.
     pub expires: Option<ClaimPath>,
     /// Where it says who and what the caller is.
@@ -141,7 +143,7 @@ impl Remote {
 impl Input {
     fn value(&self, request: &Request) -> Result<String, Refusal> {
         let repeated = |_| RequestError::HeaderRepeated(self.header.as_str().into());
-        match request.headers.only(&self.header).map_err(repeated)? {
+        match request.headers.only_in_any_spelling(&self.header).map_err(repeated)? {
             None => self.default.clone(),
             Some(value) if (1..=MAX_INPUT).contains(&value.len()) && value.iter().all(|b| matches!(b, b' '..=b'~')) => {
                 std::str::from_utf8(value).ok().map(str::to_owned)

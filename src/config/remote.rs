@@ -10,7 +10,7 @@ use super::describe::Description;
 use super::fault::Path;
 use super::forms::{Integer, Json, Name, OneOrMany, Table};
 use super::jwks_uri::{CalloutHeader, Url, callout_headers};
-use super::jwt::{ClaimForm, TokenIdentityForm};
+use super::jwt::{ClaimForm, Cnf, TokenIdentityForm};
 use super::mode::bounded;
 use super::place::{HeaderName, is_printable};
 use super::profile::Ability;
@@ -97,6 +97,8 @@ fields! {
         require: Table<Json> = "{}",
         /// The member, a NumericDate, after which the answer is no longer good.
         expires: ExpiresForm = "{}",
+        /// What happens to a credential whose answer has a `cnf` (RFC 8705, section 3.2), which nothing checks.
+        cnf: Cnf = "refuse",
     }
 }
 
@@ -244,6 +246,7 @@ impl RemoteForm {
             body: body?,
             denied,
             expected,
+            ignore_cnf: *answer.cnf.get()? == Cnf::Ignore,
             expires: expires.clone(),
             identity: identity.compile()?,
             cache: cache?,

@@ -87,7 +87,7 @@ impl RuleForm {
     pub(super) fn names(&self) -> Named {
         let Some(form) = self.r#match.get() else { return Named::default() };
         let paths = form.path.is_written() || form.path_prefix.is_written() || form.path_template.is_written();
-        Named { paths, methods: form.methods.is_written() || form.cors_preflight.is_written() }
+        Named { paths, methods: form.methods.is_written() || form.cors_preflight.is_written(), hosts: form.hosts.is_written() }
     }
 }
 
@@ -96,6 +96,7 @@ impl RuleForm {
 pub(super) struct Named {
     pub(super) paths: bool,
     pub(super) methods: bool,
+    pub(super) hosts: bool,
 }
 
 impl MatchForm {

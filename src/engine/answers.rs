@@ -119,7 +119,7 @@ impl Answers {
                 let until = now.plus(cache);
                 (&mut self.granted, granted.expires.map_or(until, |end| until.min(end)), granted.length)
             }
-            Verdict::Denied(_) => (&mut self.denied, now.plus(cache.min(DENIED)), 0),
+            Verdict::Denied(_) | Verdict::Bound => (&mut self.denied, now.plus(cache.min(DENIED)), 0),
             Verdict::Failed => return,
         };
         if until > now {

@@ -63,7 +63,7 @@ impl Engine {
         let bytes = answer.as_ref().map_or(0, |answer| answer.body.len());
         let (verdict, outcome) = match answer.and_then(|answer| read(remote, &provider.name, answer)) {
             Ok(verdict) => {
-                let outcome = if matches!(verdict, Verdict::Denied(_)) { "denied" } else { "granted" };
+                let outcome = if matches!(verdict, Verdict::Denied(_) | Verdict::Bound) { "denied" } else { "granted" };
                 (verdict, outcome)
             }
             Err(error) => {

@@ -151,7 +151,7 @@ impl<'r> Facts<'r> {
 
     fn has_headers(&self, when: &Match) -> Result<bool, RequestError> {
         for (name, value) in &when.headers {
-            let sent = self.request.headers.only(name).map_err(|_| RequestError::HeaderRepeated(Arc::clone(name)))?;
+            let sent = self.request.headers.only_in_any_spelling(name).map_err(|_| RequestError::HeaderRepeated(Arc::clone(name)))?;
             if sent != Some(value) {
                 return Ok(false);
             }

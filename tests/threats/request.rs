@@ -159,6 +159,19 @@ fn a_method_and_a_path_in_headers() {
     let stage = house();
     let methods = ["x-http-method-override", "x-http-method", "x-method-override", "X_HTTP_METHOD_OVERRIDE", "x.http.method.override"];
     let paths = ["x-original-url", "x-rewrite-url", "X_Original_URL", "x.rewrite-url"];
+    // What only some frameworks obey.
+    for name in [
+        "x-original-method",
+        "x-forwarded-method",
+        "x-original-uri",
+        "x-override-url",
+        "x-http-path-override",
+        "x-forwarded-uri",
+        "x_forwarded_path",
+    ] {
+        let received = arrives(stage, mallory("/x").header(name, "/admin"), name.len().is_multiple_of(2)).expect("it goes through");
+        assert!(received.header_values(name).is_empty(), "{name}");
+    }
     let sends = |path: &str, name: &str, value: &str| {
         let request = mallory(path).header(name.to_lowercase(), value);
         arrives(stage, request, name.len().is_multiple_of(2)).expect("it goes through")
@@ -308,6 +321,14 @@ fn another_method_for_the_same_path() {
     }
 }
 
+/// Where some server looks for the host.
+const HOSTS: &[&str] =
+    &["x-forwarded-host", "X_Forwarded_Host", "x-forwarded-server", "x-host", "x-original-host", "x-http-host-override", "forwarded"];
+
+fn named_hosts(received: &Received) -> Vec<String> {
+    ["host"].iter().chain(HOSTS).flat_map(|name| received.header_values(name)).map(|value| value.replace("host=", "")).collect()
+}
+
 /// The operator's host in a form that no rule knows, or two hosts of which the filter reads one and the service the other.
 #[test]
 fn admins_host_in_another_form() {
@@ -355,14 +376,18 @@ fn admins_host_in_another_form() {
     }
     for (first, second) in [("api.test", "admin.test"), ("admin.test", "api.test")] {
         requests.push((format!("{first} and {second}"), mallory("/x").host(first).header("host", second)));
-        requests.push((format!("{first} and X-Forwarded-Host"), mallory("/x").host(first).header("Host", second)));
+        requests.push((format!("{first} and Host"), mallory("/x").host(first).header("Host", second)));
+        for name in HOSTS {
+            let value = if *name == "forwarded" { format!("host={second}") } else { second.to_owned() };
+            requests.push((format!("{first} and {name}"), mallory("/x").host(first).header(name, value)));
+        }
     }
     requests.push(("none".into(), mallory("/x").without_host()));
     let mut served = Vec::new();
     for (what, request) in requests {
         for http2 in [false, true] {
             if let Some(received) = arrives(stage, request.clone(), http2)
-                && received.header_values("host").iter().any(|host| is_admins(host))
+                && named_hosts(&received).iter().any(|host| is_admins(host))
             {
                 served.push(format!("{what} (HTTP/2: {http2}): {:?}", received.header_values("host")));
             }

@@ -35,6 +35,8 @@ pub enum Verdict {
     Granted(Box<Granted>),
     /// It isn't: what said so.
     Denied(&'static str),
+    /// It is bound to a certificate or a key (RFC 7800), which nothing checks here.
+    Bound,
     /// Nobody could tell.
     Failed,
 }
@@ -55,6 +57,8 @@ pub struct Granted {
 pub enum RemoteError {
     /// It denied: what said so.
     Denied(&'static str),
+    /// It vouched for a credential that is bound to what nothing checks here.
+    Bound,
     /// It gave no answer that could be used.
     Unavailable,
     /// Too many questions are under way.
@@ -67,6 +71,7 @@ impl RemoteError {
     pub const fn reason(self) -> Reason {
         match self {
             Self::Denied(_) => Reason::RemoteDenied,
+            Self::Bound => Reason::CnfUnchecked,
             Self::Unavailable => Reason::RemoteUnavailable,
             Self::Busy => Reason::RemoteBusy,
         }
@@ -92,6 +97,7 @@ impl Verdict {
             Self::Granted(granted) if granted.expires.is_some_and(|end| now >= end) => Err(RemoteError::Denied("the answer has expired")),
             Self::Granted(granted) => Ok(&granted.identity),
             Self::Denied(by) => Err(RemoteError::Denied(by)),
+            Self::Bound => Err(RemoteError::Bound),
             Self::Failed => Err(RemoteError::Unavailable),
         }
     }
@@ -108,6 +114,10 @@ impl Remote {
         let is_inactive = self.credential == Scheme::Bearer && members.get("active").is_some_and(|active| *active != Value::Bool(true));
         if !self.expected.are_met(&members)? || is_inactive {
             return Ok(Verdict::Denied("a member of the answer has not the value that is required"));
+        }
+        // RFC 8705, section 3.2.
+        if !self.ignore_cnf && members.get("cnf").is_some_and(|cnf| !cnf.is_null()) {
+            return Ok(Verdict::Bound);
         }
         let invalid = |error: TokenError| format!("{}: {error}", error.reason().code());
         let expires = match &self.expires {

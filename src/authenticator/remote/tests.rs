@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::reason::Reason;
 use crate::time::UnixTime;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
@@ -139,6 +140,27 @@ fn answers_that_vouch_deny_or_say_nothing() {
     for (answer, expected) in cases {
         assert_eq!(read(&introspection, answer), expected, "{answer}");
     }
+}
+
+/// RFC 8705, section 3.2, and RFC 9449, section 6.2.
+#[test]
+fn a_token_that_is_bound_is_refused_unless_the_policy_says_otherwise() {
+    for (answer, expected) in [
+        (r#"{"active":true,"sub":"ada","cnf":{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}}"#, Err(RemoteError::Bound)),
+        (r#"{"active":true,"sub":"ada","cnf":{"jkt":"a"}}"#, Err(RemoteError::Bound)),
+        (r#"{"active":true,"sub":"ada","cnf":"x"}"#, Err(RemoteError::Bound)),
+        (r#"{"active":true,"sub":"ada","cnf":null}"#, Ok(())),
+        (r#"{"active":true,"sub":"ada"}"#, Ok(())),
+    ] {
+        let said = |changes: Value| remote(changes).read(&"p".into(), answer.as_bytes()).unwrap().identity(NOW).map(drop);
+        assert_eq!(said(json!({"credential": "bearer", "request": {"form": {"t": "{token}"}}})), expected, "{answer}");
+        assert_eq!(
+            said(json!({"credential": "bearer", "request": {"form": {"t": "{token}"}}, "answer": {"cnf": "ignore"}})),
+            Ok(()),
+            "{answer}"
+        );
+    }
+    assert_eq!(RemoteError::Bound.reason(), Reason::CnfUnchecked);
 }
 
 #[test]
