@@ -35,6 +35,8 @@ modules: ## build the modules that only tests load: one that asks Envoy for sign
 reproducible: build ## build the module again where everything is otherwise, and see that the bytes are the same
 	.ci/check-reproducible $(WASM) $(TARGET_DIR)/reproducible
 
+# Most tests wait for an Envoy most of the time.
+test: export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 test: tools build modules reproducible ## run all tests, those with a real Envoy among them
 	cargo test --locked --workspace --features cli
 	cargo test --locked --features native-shell --test fake_host
