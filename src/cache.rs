@@ -23,6 +23,8 @@ pub struct Verified {
     pub identity: Arc<Identity>,
     /// The `kid` that a token names, for revocation.
     pub kid: Option<String>,
+    /// The thumbprint of the public key that verified a token (RFC 7638).
+    pub key: Option<[u8; 32]>,
     /// When a token is good.
     pub times: Times,
     /// The SHA-256 of the certificate that whoever sends a token must have.

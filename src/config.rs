@@ -15,6 +15,7 @@ mod jwt;
 mod jwt_keys;
 mod kept;
 mod mode;
+mod overrides;
 mod place;
 mod profile;
 mod provider;
@@ -85,26 +86,6 @@ fields! {
     }
 }
 
-/// What upstreams take for another method or path than the one that rules saw.
-const OVERRIDES: [&str; 12] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-method",
-    "x-forwarded-method",
-    "x-original-url",
-    "x-original-uri",
-    "x-rewrite-url",
-    "x-override-url",
-    "x-http-path-override",
-    "x-forwarded-uri",
-    "x-forwarded-path",
-];
-
-/// What upstreams take for another host. `Forwarded` (RFC 7239) may name one, too.
-const HOST_OVERRIDES: [&str; 6] =
-    ["x-forwarded-host", "x-forwarded-server", "x-host", "x-original-host", "x-http-host-override", "forwarded"];
-
 /// Loads a configuration: `google.protobuf.Struct` in its binary form, or JSON. A pure function of these bytes and the environment.
 ///
 /// # Errors
@@ -143,12 +124,8 @@ impl ConfigForm {
         let cache = self.cache.get().and_then(|form| form.compile(&Path::ROOT.name("cache"), cx));
         let revoked = self.revoked.get().map(|form| form.compile(known, &Path::ROOT.name("revoked"), cx));
 
-        if named.paths || named.methods {
-            removed.extend(OVERRIDES.map(|name| NamePattern::Exact(name.to_owned())));
-        }
-        if named.hosts {
-            removed.extend(HOST_OVERRIDES.map(|name| NamePattern::Exact(name.to_owned())));
-        }
+        let binds_hosts = named.hosts || kinds.iter().flatten().any(Kind::binds_hosts);
+        removed.extend(overrides::names(named.paths || named.methods, binds_hosts));
         let places: Vec<_> = profiles.iter().flat_map(|profile| profile.places.iter().cloned()).collect();
         let provider = |((profile, kind), upstream): ((&Profile, Option<Kind>), upstream::Compiled)| {
             Some(Provider { name: profile.name.as_str().into(), kind: kind?, upstream: upstream.finish()? })

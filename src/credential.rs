@@ -111,6 +111,10 @@ fn is_joined(value: &[u8]) -> bool {
 
 /// What follows the scheme and exactly one space; another scheme is none of ours.
 fn after_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Result<Option<&'a [u8]>, CredentialError> {
+    // HTTP/2 brings blanks that others don't see.
+    if value.first().is_some_and(u8::is_ascii_whitespace) {
+        return Err(CredentialError::Malformed);
+    }
     let sent = value.iter().position(|b| !is_scheme_byte(*b)).unwrap_or(value.len());
     let (sent, rest) = value.split_at_checked(sent).unwrap_or_default();
     if !sent.eq_ignore_ascii_case(scheme) {
@@ -174,6 +178,8 @@ mod tests {
             "Bearer t ",
             "Bearer t u",
             "Bearer t\t",
+            " Bearer t",
+            "\tBasic t",
         ] {
             assert_eq!(bearer(bad), Err(CredentialError::Malformed), "{bad}");
         }

@@ -24,7 +24,7 @@ use crate::observation;
 use crate::policy::{Action, Kind, Policy, ProviderId, Selected, select};
 use crate::refusal::{KeysError, Refusal, RequestError};
 use crate::rejection::{reject, reject_unread};
-use crate::request::{Headers, Request};
+use crate::request::{Headers, Request, Ticket};
 use crate::signature::Budget;
 use crate::streams::Ended;
 use crate::time::UnixTime;
@@ -34,9 +34,6 @@ use streams::OpenStreams;
 use waiting::Waiting;
 
 pub use fetch::{Answer, FetchError};
-
-/// A request that waits: the shell's name for it.
-pub type Ticket = u32;
 
 /// When there is a callout to send: it may not leave from where a request is decided over.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -378,6 +375,7 @@ impl Drop for Engine {
         if let Ok(mut keys) = self.keys.try_borrow_mut() {
             keys.release(&self.policy.key_sets, self.id, self.now);
         }
+        self.end_streams_watch();
     }
 }
 

@@ -13,7 +13,7 @@ pub use hmac::HmacKey;
 pub(crate) use jwk::Material;
 pub use jwk::PublicKey;
 pub use refresh::{Begin, Refresh};
-pub use set::{Key, KeySet, KeySetError, NoKey, Skipped};
+pub use set::{Key, KeyName, KeySet, KeySetError, NoKey, Skipped};
 pub use shared_data::{Alone, SharedData};
 pub use store::{KeyStore, Lookup};
 

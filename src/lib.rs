@@ -28,6 +28,7 @@ pub mod refusal;
 pub mod rejection;
 pub mod request;
 pub mod signature;
+pub mod spelling;
 pub mod streams;
 pub mod time;
 

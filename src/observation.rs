@@ -1,8 +1,9 @@
 //! Observe mode: what would have been refused goes upstream, unverified and unannotated, and whoever sent it misses nothing.
 
 use crate::decision::{Asked, Decision, Edits, Observation, Pass};
-use crate::policy::{Policy, Removal, is_same_name};
+use crate::policy::{Policy, Removal};
 use crate::refusal::Refusal;
+use crate::spelling::is_same_name;
 
 /// What becomes of a request over which `enforce` would decide. It never waits, for that is something that a client could miss.
 pub(crate) fn decide(policy: &Policy, enforce: &dyn Fn(&Asked) -> Decision) -> Decision {

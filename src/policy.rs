@@ -16,7 +16,7 @@ pub(crate) use matching::owners;
 pub use matching::{Match, MethodSet, PathMatch, Selected, select};
 pub use mode::Mode;
 pub use path::{PathTemplate, Segment, Variables};
-pub use removal::{NamePattern, Removal, is_same_name};
+pub use removal::{NamePattern, Removal};
 pub use requirement::{Demand, Need, Requirement};
 pub use revoked::Revoked;
 pub use rules::Rules;
@@ -118,6 +118,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether a connection's certificate is good for the host that its SNI names alone.
+    #[must_use]
+    pub fn binds_hosts(&self) -> bool {
+        match self {
+            Self::ClientCertificate(certificate) => certificate.source.binds_hosts(),
+            _ => false,
+        }
+    }
+
     /// Where this provider's credentials stand in a request; empty for certificates of the connection.
     #[must_use]
     pub fn places(&self) -> &[Place] {

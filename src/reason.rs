@@ -23,6 +23,23 @@ pub enum Class {
     Internal,
 }
 
+impl Class {
+    /// The HTTP status; that of [`Self::Forbidden`] is configured, and this one unless it is.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthorized | Self::Forbidden => 401,
+            Self::Denied => 403,
+            Self::MethodNotAllowed => 405,
+            Self::Misdirected => 421,
+            Self::TooEarly => 425,
+            Self::Internal => 500,
+            Self::Unavailable => 503,
+        }
+    }
+}
+
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $class:ident;)+) => {
         /// Why a request was refused.

@@ -147,7 +147,7 @@ pub enum RequestError {
     Host(&'static str),
     /// `Connection` names what it may not.
     Connection,
-    /// This header decides over the rule, or over what is asked of another service, and stands more than once, or in another spelling.
+    /// This header decides over the rule, or over what is asked of another service, and stands there in more than one reading: see [`crate::request::Headers::plain`].
     HeaderRepeated(Arc<str>),
 }
 
@@ -173,7 +173,7 @@ impl fmt::Display for RequestError {
         match self {
             Self::Method(allowed) => write!(f, "allowed: {}", allowed.join(", ")),
             Self::Path(what) | Self::Host(what) => f.write_str(what),
-            Self::HeaderRepeated(name) => write!(f, "{name} stands more than once, or in a spelling that CGI reads as the same"),
+            Self::HeaderRepeated(name) => write!(f, "{name} stands more than once, in another spelling, or with blanks around it"),
             other => f.write_str(other.reason().sentence()),
         }
     }

@@ -62,15 +62,8 @@ fn reply(policy: &Policy, request: &Request, refusal: &Refusal, rule: Option<usi
 
 fn status(reject: &Reject, reason: Reason) -> u16 {
     let by_class = match reason.class() {
-        Class::BadRequest => 400,
-        Class::Unauthorized => 401,
         Class::Forbidden => reject.forbidden,
-        Class::Denied => 403,
-        Class::MethodNotAllowed => 405,
-        Class::Misdirected => 421,
-        Class::TooEarly => 425,
-        Class::Unavailable => 503,
-        Class::Internal => 500,
+        other => other.status(),
     };
     reject.status.iter().find(|(own, _)| *own == reason).map_or(by_class, |(_, status)| *status)
 }

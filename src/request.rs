@@ -3,7 +3,10 @@
 use std::iter;
 use std::ops::Range;
 
-use crate::policy::is_same_name;
+use crate::spelling::is_same_name;
+
+/// The shell's name for a request, and for what it opened.
+pub type Ticket = u32;
 
 /// Header fields in the order in which they came, names in lower case as Envoy gives them, values as bytes.
 ///
@@ -52,13 +55,16 @@ impl Headers {
         self.all(name).next()
     }
 
-    /// The value of `name` if it stands there exactly once, and no header that CGI reads as the same.
+    /// The value of `name` that every server reads there.
     ///
     /// # Errors
-    /// [`Repeated`] if it stands there more than once, or in another spelling.
-    pub fn only_in_any_spelling<'h>(&'h self, name: &str) -> Result<Option<&'h [u8]>, Repeated> {
-        let has_twin = self.iter().any(|(own, _)| own.len() == name.len() && own != name.as_bytes() && is_same_name(own, name.as_bytes()));
-        if has_twin { Err(Repeated) } else { self.only(name) }
+    /// [`Repeated`] if it stands there more than once, or in a spelling that CGI takes for the same, or with blanks around it: HTTP/2 brings them, and who
+    /// speaks HTTP/1.1 behind Envoy doesn't see them (RFC 9110, section 5.5).
+    pub fn plain<'h>(&'h self, name: &str) -> Result<Option<&'h [u8]>, Repeated> {
+        let is_twin = |own: &[u8]| own.len() == name.len() && own != name.as_bytes() && is_same_name(own, name.as_bytes());
+        let value = self.only(name)?;
+        let has_blanks = value.is_some_and(|value| value.trim_ascii().len() != value.len());
+        if has_blanks || self.iter().any(|(own, _)| is_twin(own)) { Err(Repeated) } else { Ok(value) }
     }
 
     /// The value of `name` if it stands there exactly once.
@@ -90,7 +96,7 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     }
 }
 
-/// A header stands more than once where only one can be meant.
+/// A header stands more than once, or can be read in two ways, where only one can be meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated;
 

@@ -4,11 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::engine::Ticket;
 use crate::identity::Identity;
-use crate::keys::SetId;
+use crate::keys::{KeyName, SetId};
 use crate::policy::Revoked;
 use crate::reason::Reason;
+use crate::request::Ticket;
 use crate::time::UnixTime;
 
 /// On what terms a stream is open.
@@ -27,12 +27,9 @@ pub struct Holder {
     pub identity: Arc<Identity>,
     /// The `kid`s by which a token's key can be revoked.
     pub kids: Vec<String>,
-    /// The key set of the network that a token's key is of, and the key's thumbprint. Several of one `kid` are all there.
-    pub keys: Option<(SetId, Vec<Thumbprint>)>,
+    /// The key that verified a token, and the key set of the network that it is of.
+    pub key: Option<(SetId, KeyName)>,
 }
-
-/// A public key's thumbprint (RFC 7638).
-pub type Thumbprint = [u8; 32];
 
 /// A stream whose time has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,29 +50,57 @@ pub struct Streams {
     open: HashMap<Ticket, Open>,
     /// The first to end comes first.
     ends: BTreeSet<(UnixTime, Ticket)>,
-    /// The engine whose policy is in force: the last one that new requests came to.
+    /// In the order in which they were configured.
+    engines: Vec<Known>,
+    /// The engine that new requests came to last.
     leader: u64,
-    /// All that are open were held against the leader's revocations.
-    is_settled: bool,
+}
+
+/// An engine that may still judge requests.
+#[derive(Debug)]
+struct Known {
+    engine: u64,
+    /// There are streams that its revocations were not held against.
+    has_news: bool,
 }
 
 #[derive(Debug)]
 struct Open {
     terms: Terms,
+    /// By whose word it is open.
+    engine: u64,
     /// Why it ends when its time comes.
     reason: Reason,
 }
 
 impl Streams {
+    /// An engine begins: those that are open by the word of earlier ones are held against its revocations.
+    pub fn begin(&mut self, engine: u64) {
+        self.engines.push(Known { engine, has_news: true });
+        self.leader = engine;
+    }
+
+    /// An engine is gone; what it let in may stay.
+    pub fn forget(&mut self, engine: u64) {
+        self.engines.retain(|known| known.engine != engine);
+    }
+
     /// A request went upstream by this engine's word, and what it opened is open on these terms.
     pub fn add(&mut self, ticket: Ticket, terms: Terms, engine: u64) {
         self.remove(ticket);
-        // Whoever waited for an earlier policy's word may have been revoked since.
-        self.is_settled &= engine == self.leader;
+        // Who waited for an earlier policy's word, or has a connection that is still under it, may have been revoked since.
+        let place = self.place(engine);
+        let leader = self.leader;
+        let others = self
+            .engines
+            .iter_mut()
+            .enumerate()
+            .filter(|(index, known)| known.engine != engine && (Some(*index) > place || known.engine == leader));
+        others.for_each(|(_, known)| known.has_news = true);
         if let Some(until) = terms.until {
             self.ends.insert((until, ticket));
         }
-        self.open.insert(ticket, Open { terms, reason: Reason::TokenExpired });
+        self.open.insert(ticket, Open { terms, engine, reason: Reason::TokenExpired });
     }
 
     /// The stream is gone.
@@ -85,27 +110,33 @@ impl Streams {
 
     /// New requests come to this engine. Envoy may well return to an earlier one without a word: where a policy is taken back, and streams that it had
     /// let in have kept it alive.
-    pub const fn lead(&mut self, engine: u64) {
-        self.is_settled &= engine == self.leader;
-        self.leader = engine;
-    }
-
-    /// Holds those that are open against the revocations of the engine, if it leads and hasn't done so.
-    pub fn settle(&mut self, engine: u64, revoked: &Revoked) {
-        if engine == self.leader && !self.is_settled {
-            self.is_settled = true;
-            self.end(Reason::Revoked, |holder| {
-                let kids: Vec<Option<&str>> = holder.kids.iter().map(|kid| Some(kid.as_str())).collect();
-                revoked.check(&holder.identity, &kids).is_err()
-            });
+    pub fn lead(&mut self, engine: u64) {
+        if self.leader != engine {
+            self.leader = engine;
+            self.engines.iter_mut().filter(|known| known.engine == engine).for_each(|known| known.has_news = true);
         }
     }
 
-    /// A key set has changed: streams by keys that it no longer holds are over.
-    pub fn follow(&mut self, set: SetId, holds: impl Fn(&Thumbprint) -> bool) {
-        self.end(Reason::KeyUnknown, |holder| {
-            holder.keys.as_ref().is_some_and(|(own, thumbprints)| *own == set && !thumbprints.iter().all(&holds))
+    /// Holds those that are open against an engine's revocations, if there is news: those of earlier engines, and where it leads, all.
+    pub fn settle(&mut self, engine: u64, revoked: &Revoked) {
+        let Some(known) = self.engines.iter_mut().find(|known| known.engine == engine && known.has_news) else { return };
+        known.has_news = false;
+        let (own, leads) = (self.place(engine), self.leader == engine);
+        let later: Vec<u64> =
+            self.engines.iter().enumerate().filter(|(index, _)| Some(*index) > own).map(|(_, known)| known.engine).collect();
+        self.end(Reason::Revoked, |open, holder| {
+            let kids: Vec<Option<&str>> = holder.kids.iter().map(|kid| Some(kid.as_str())).collect();
+            (leads || !later.contains(&open)) && revoked.check(&holder.identity, &kids).is_err()
         });
+    }
+
+    fn place(&self, engine: u64) -> Option<usize> {
+        self.engines.iter().position(|known| known.engine == engine)
+    }
+
+    /// A key set has changed: streams by keys that it no longer holds are over.
+    pub fn follow(&mut self, set: SetId, holds: impl Fn(&KeyName) -> bool) {
+        self.end(Reason::KeyUnknown, |_, holder| holder.key.as_ref().is_some_and(|(own, key)| *own == set && !holds(key)));
     }
 
     /// When the first one ends.
@@ -127,10 +158,10 @@ impl Streams {
         over
     }
 
-    /// Ends those of which one holder is such.
-    fn end(&mut self, reason: Reason, is_such: impl Fn(&Holder) -> bool) {
+    /// Ends those of which one holder is such, by the word of such an engine.
+    fn end(&mut self, reason: Reason, is_such: impl Fn(u64, &Holder) -> bool) {
         for (ticket, open) in &mut self.open {
-            if open.terms.holders.iter().any(&is_such) {
+            if open.terms.holders.iter().any(|holder| is_such(open.engine, holder)) {
                 if let Some(until) = open.terms.until.replace(UnixTime::default()) {
                     self.ends.remove(&(until, *ticket));
                 }
@@ -162,11 +193,16 @@ mod tests {
     use super::*;
 
     const LEADER: u64 = 7;
+    const SET: SetId = SetId([0; 16]);
+
+    fn key(number: u8) -> KeyName {
+        KeyName { kid: None, issuer: None, thumbprint: [number; 32] }
+    }
     const ALL: usize = usize::MAX;
 
     fn terms(until: Option<u64>, subject: &str) -> Terms {
         let identity = Identity { provider: "users".into(), subject: Some(subject.to_owned()), ..Identity::default() };
-        let holder = Holder { identity: Arc::new(identity), kids: vec!["k1".to_owned()], keys: Some((SetId([0; 16]), vec![[1; 32]])) };
+        let holder = Holder { identity: Arc::new(identity), kids: vec!["k1".to_owned()], key: Some((SET, key(1))) };
         Terms { until: until.map(UnixTime::from_seconds), holders: vec![holder] }
     }
 
@@ -209,12 +245,12 @@ mod tests {
     #[test]
     fn a_revocation_ends_what_it_is_for() {
         let mut streams = Streams::default();
-        streams.lead(LEADER);
+        streams.begin(LEADER);
         for (ticket, until, subject) in [(1, None, "alice"), (2, Some(10), "bob"), (3, Some(10), "carol")] {
             streams.add(ticket, terms(until, subject), LEADER);
         }
         streams.settle(LEADER + 1, &revoked(&["users/alice"], &[]));
-        assert!(now(&mut streams).is_empty(), "by a policy that is not in force");
+        assert!(now(&mut streams).is_empty(), "by nobody");
         streams.settle(LEADER, &revoked(&["users/alice", "others/bob"], &["k2"]));
         assert_eq!(
             now(&mut streams),
@@ -223,39 +259,49 @@ mod tests {
         streams.settle(LEADER, &revoked(&[], &["k1"]));
         assert!(now(&mut streams).is_empty(), "once for a policy");
         streams.remove(2);
-        streams.lead(LEADER + 1);
+        streams.begin(LEADER + 1);
         streams.settle(LEADER + 1, &revoked(&[], &["k1"]));
         assert_eq!(tickets(&now(&mut streams)), [3]);
         assert!(streams.open.is_empty() && streams.ends.is_empty());
     }
 
     #[test]
-    fn what_another_policy_let_in_is_held_against_the_one_in_force() {
+    fn a_policy_that_is_taken_back_has_its_say_and_an_old_one_keeps_no_new_one_from_its() {
         let (strict, lax) = (revoked(&["users/mallory"], &[]), Revoked::default());
         let mut streams = Streams::default();
-        for (leader, policy) in [(1, &strict), (2, &lax)] {
-            streams.lead(leader);
-            streams.settle(leader, policy);
+        for (engine, policy) in [(1, &strict), (2, &lax)] {
+            streams.begin(engine);
+            streams.settle(engine, policy);
         }
         streams.add(10, terms(None, "mallory"), 2);
-        streams.settle(2, &lax);
-        // The strict one is taken back, and it is the same engine as before.
+        streams.settle(1, &strict);
+        assert!(now(&mut streams).is_empty(), "by a policy that was replaced");
+        // It is taken back: the same engine as before.
         streams.lead(1);
         streams.settle(1, &strict);
         assert_eq!(tickets(&now(&mut streams)), [10]);
-        // She waited for keys when the policy changed, and the lax one has the last word over her.
+        // A third one begins, and an old connection goes on talking to the second: neither lets mallory stay.
         streams.add(11, terms(None, "mallory"), 2);
-        streams.settle(1, &strict);
+        streams.begin(3);
+        streams.lead(2);
+        streams.settle(3, &strict);
         assert_eq!(tickets(&now(&mut streams)), [11]);
+        streams.add(12, terms(None, "mallory"), 2);
+        streams.settle(3, &strict);
+        assert_eq!(tickets(&now(&mut streams)), [12]);
+        streams.forget(2);
+        streams.forget(3);
+        assert_eq!(streams.engines.len(), 1);
     }
 
     #[test]
     fn a_key_that_is_gone_ends_what_it_opened() {
         let mut streams = Streams::default();
         streams.add(1, terms(Some(10), "alice"), LEADER);
-        streams.follow(SetId([0; 16]), |thumbprint| *thumbprint == [1; 32]);
+        streams.follow(SET, |own| *own == key(1));
+        streams.follow(SetId([1; 16]), |_| false);
         assert!(now(&mut streams).is_empty());
-        streams.follow(SetId([0; 16]), |_| false);
+        streams.follow(SET, |own| *own == key(2));
         assert_eq!(now(&mut streams)[0].reason, Reason::KeyUnknown);
     }
 }

@@ -84,21 +84,6 @@ fn another_service_is_asked_as_it_says() {
     stage("b3RoZXI=").check([Case::get("/").bearer("good").expect(503).reason("remote_unavailable")]);
 }
 
-#[test]
-fn its_links_lead_somewhere() {
-    let readme = text();
-    let links: Vec<&str> = readme
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next())
-        .filter(|link| !link.contains("://") && !link.starts_with('#'))
-        .collect();
-    assert!(links.len() > 4, "{links:?}");
-    for link in links {
-        assert!(workspace().join(link).exists(), "{link}");
-    }
-}
-
 fn text() -> String {
     std::fs::read_to_string(workspace().join("README.md")).expect("there is a README.md")
 }

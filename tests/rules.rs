@@ -213,6 +213,10 @@ fn a_method_belongs_to_the_rule_that_names_it() {
     cases.extend(by_rule(0, preflight("GET", "/x").named("no preflight")));
     cases.extend(by_rule(9, case("OPTIONS", "/other").header("origin", "https://app.test").named("no preflight")));
     cases.extend(by_rule(9, case("OPTIONS", "/other").header("access-control-request-method", "GET").named("no preflight")));
+    let asks =
+        |origin: &str, method: &str| case("OPTIONS", "/other").header("origin", origin).header("access-control-request-method", method);
+    cases.extend(by_rule(9, asks("", "GET").named("from nowhere")));
+    cases.extend(by_rule(9, asks("https://app.test", "").named("for nothing")));
     stage.check(cases);
 }
 

@@ -217,7 +217,7 @@ impl Jwt {
     ) -> Result<Verified, TokenError> {
         let times = self.check_after_signature(&token, now)?;
         let bound = self.confirmation(&token)?;
-        let kid = token.kid.take();
+        let (kid, key) = (token.kid.take(), signer.key);
         let mut identity = self.identity(provider, token, signer)?;
         self.check_conditions(&identity)?;
         if let (Some(token), Some(kept)) = (&mut identity.token, &self.kept.claims) {
@@ -226,7 +226,7 @@ impl Jwt {
                 token.claims.insert(name, value);
             }
         }
-        Ok(Verified { identity: Arc::new(identity), kid, times, bound, keys: keys.map(|keys| *keys.digest()) })
+        Ok(Verified { identity: Arc::new(identity), kid, key, times, bound, keys: keys.map(|keys| *keys.digest()) })
     }
 }
 

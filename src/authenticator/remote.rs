@@ -143,7 +143,7 @@ impl Remote {
 impl Input {
     fn value(&self, request: &Request) -> Result<String, Refusal> {
         let repeated = |_| RequestError::HeaderRepeated(self.header.as_str().into());
-        match request.headers.only_in_any_spelling(&self.header).map_err(repeated)? {
+        match request.headers.plain(&self.header).map_err(repeated)? {
             None => self.default.clone(),
             Some(value) if (1..=MAX_INPUT).contains(&value.len()) && value.iter().all(|b| matches!(b, b' '..=b'~')) => {
                 std::str::from_utf8(value).ok().map(str::to_owned)

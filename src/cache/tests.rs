@@ -13,7 +13,7 @@ fn key(bytes: &[u8]) -> Key<'_> {
 }
 
 fn verified(keys: Option<[u8; 32]>) -> Rc<Verified> {
-    Rc::new(Verified { identity: Arc::default(), kid: None, times: Times::default(), bound: None, keys })
+    Rc::new(Verified { identity: Arc::default(), kid: None, key: None, times: Times::default(), bound: None, keys })
 }
 
 fn set(kid: &str) -> KeySet {
@@ -190,7 +190,8 @@ fn everything_counts_for_the_bytes() {
     let size = |claims: serde_json::Value| {
         let claims = claims.as_object().unwrap().clone();
         let identity = Identity { token: Some(TokenClaims { claims, encoded: Some("e".repeat(100)) }), ..Identity::default() };
-        Verified { identity: Arc::new(identity), kid: Some("k".repeat(10)), times: Times::default(), bound: None, keys: None }.size()
+        Verified { identity: Arc::new(identity), kid: Some("k".repeat(10)), key: None, times: Times::default(), bound: None, keys: None }
+            .size()
     };
     let plain = size(json!({}));
     assert!(plain > 110);

@@ -2,16 +2,17 @@
 
 use serde_json::Value;
 
-use super::OVERRIDES;
 use super::declare::{fields, words};
 #[cfg(not(target_os = "wasi"))]
 use super::describe::Description;
 use super::fault::{Path, Warning};
 use super::forms::Integer;
+use super::overrides;
 use super::quantity::{Size, Time};
 use super::reader::{Form, Given, Node, Reader};
 use crate::credential::Place;
-use crate::policy::{CacheBounds, Limits, Mode, Paths, Policy, Provider, Rule, Source, UpstreamHeader, is_same_name};
+use crate::policy::{CacheBounds, Limits, Mode, Paths, Policy, Provider, Rule, Source, UpstreamHeader};
+use crate::spelling::is_same_name;
 use crate::time::UnixTime;
 
 /// Less holds not one long token.
@@ -72,7 +73,7 @@ pub(super) fn mode(given: &Given<ModeForm>, otherwise: Mode) -> Mode {
 }
 
 /// The headers that a client could miss, which stay while its request is only observed: its credentials, unless they would pass for what the
-/// upstream is told; and what upstreams take for another method or path, unless that led to a rule that is enforced.
+/// upstream is told; and what upstreams take for another method, path or host, unless that led to a rule that is enforced.
 pub(super) fn spared<'a>(providers: &'a [Provider], places: &'a [Place], rules: &[Rule], whole: Mode) -> Vec<&'a str> {
     let tells = |header: &UpstreamHeader, name: &str| {
         is_same_name(header.name.as_bytes(), name.as_bytes()) && !matches!(header.source, Source::Value(_))
@@ -96,7 +97,7 @@ pub(super) fn spared<'a>(providers: &'a [Provider], places: &'a [Place], rules: 
         }
     }
     if rules.iter().all(|rule| rule.mode == whole) {
-        spared.extend(OVERRIDES);
+        spared.extend(overrides::ALL.into_iter().flatten());
     }
     spared
 }

@@ -4,15 +4,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Engine, Ticket};
+use super::Engine;
 use crate::annotation::Proof;
 use crate::authenticator::Jwt;
 use crate::authenticator::jwt::Keys;
 use crate::cache::Verified;
 use crate::judgement::kids;
-use crate::keys::{KeySet, SetId};
+use crate::keys::{Key, KeyName, KeySet, SetId};
 use crate::policy::{Kind, ProviderId};
-use crate::streams::{Ended, Holder, Streams, Terms, Thumbprint};
+use crate::request::Ticket;
+use crate::streams::{Ended, Holder, Streams, Terms};
 use crate::time::UnixTime;
 
 /// How many streams are ended at once. Envoy tears them down one inside the other, on a stack that bears a thousand.
@@ -36,12 +37,12 @@ impl Engine {
     /// With the open streams that an earlier policy of this plugin left. This one is in force.
     #[must_use]
     pub fn with_streams(mut self, streams: Rc<RefCell<Streams>>) -> Self {
-        streams.borrow_mut().lead(self.id);
+        streams.borrow_mut().begin(self.id);
         self.streams.all = streams;
         self
     }
 
-    /// A new request comes to this engine, so its policy is the one in force.
+    /// A new request comes to this engine.
     pub fn lead(&self) {
         if let Ok(mut streams) = self.streams.all.try_borrow_mut() {
             streams.lead(self.id);
@@ -51,6 +52,13 @@ impl Engine {
     /// What a request opened is open from now on.
     pub fn keep_open(&self, ticket: Ticket, terms: Terms) {
         self.streams.all.borrow_mut().add(ticket, terms, self.id);
+    }
+
+    /// This engine judges no more.
+    pub(super) fn end_streams_watch(&self) {
+        if let Ok(mut streams) = self.streams.all.try_borrow_mut() {
+            streams.forget(self.id);
+        }
     }
 
     /// A request is gone, or what it had opened.
@@ -71,7 +79,7 @@ impl Engine {
             if followed.as_ref().is_some_and(|(_, digest)| digest == known.digest()) {
                 continue;
             }
-            all.follow(*set, |thumbprint| known.keys().iter().any(|key| key.public().thumbprint() == thumbprint));
+            all.follow(*set, |name| known.keys().iter().any(|key| key.name() == *name));
             match followed {
                 Some((_, digest)) => *digest = *known.digest(),
                 None => self.streams.followed.push((*set, *known.digest())),
@@ -86,7 +94,7 @@ impl Engine {
         tokens().find(|(jwt, _)| jwt.ends_streams)?;
         let mut holders: Vec<Holder> = proofs.iter().map(|proof| self.holder(proof)).collect();
         let of_bound = proofs.iter().filter_map(|proof| proof.bound_to.as_ref());
-        holders.extend(of_bound.map(|identity| Holder { identity: Arc::clone(identity), kids: Vec::new(), keys: None }));
+        holders.extend(of_bound.map(|identity| Holder { identity: Arc::clone(identity), kids: Vec::new(), key: None }));
         let tokens_end = tokens().filter(|(jwt, _)| jwt.ends_streams).filter_map(|(jwt, token)| jwt.end(token.times));
         let certificates_end =
             holders.iter().filter_map(|holder| holder.identity.certificate.as_ref().map(|certificate| certificate.end()));
@@ -96,16 +104,16 @@ impl Engine {
     fn holder(&self, proof: &Proof<'_>) -> Holder {
         let token = self.jwt(proof.provider).zip(proof.token.as_ref());
         let kids = token.map(|(jwt, token)| kids(jwt, token)).into_iter().flatten().flatten().map(str::to_owned).collect();
-        Holder { identity: Arc::clone(&proof.identity), kids, keys: token.and_then(|(jwt, token)| self.keys_of(jwt, token)) }
+        Holder { identity: Arc::clone(&proof.identity), kids, key: token.and_then(|(jwt, token)| self.key_of(jwt, token)) }
     }
 
-    /// The key set of the network that the token's key is of, and the key.
-    fn keys_of(&self, jwt: &Jwt, token: &Verified) -> Option<(SetId, Vec<Thumbprint>)> {
+    /// The key that verified the token, if it is of a key set of the network.
+    fn key_of(&self, jwt: &Jwt, token: &Verified) -> Option<(SetId, KeyName)> {
         let Keys::Remote { set, .. } = jwt.keys else { return None };
-        let id = token.identity.credential.as_deref()?;
         let keys = self.keys.borrow().keys(set)?;
-        let own = keys.keys().iter().filter(|key| key.kid().map_or_else(|| key.id() == id, |kid| kid == id));
-        Some((set, own.map(|key| *key.public().thumbprint()).collect()))
+        let is_it =
+            |key: &&Key| token.key.as_ref() == Some(key.public().thumbprint()) && token.identity.credential.as_deref() == Some(&*key.id());
+        Some((set, keys.keys().iter().find(is_it)?.name()))
     }
 
     fn jwt(&self, provider: ProviderId) -> Option<&Jwt> {

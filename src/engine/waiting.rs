@@ -2,9 +2,8 @@
 
 use crate::decision::{Wait, WaitOn};
 use crate::keys::KeyStore;
+use crate::request::Ticket;
 use crate::time::{Clock, UnixTime};
-
-use super::Ticket;
 
 /// How many requests are woken at once. Envoy carries out their answers one inside the other, on a stack that bears some three hundred.
 pub(super) const WAKES: usize = 32;

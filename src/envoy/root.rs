@@ -18,8 +18,9 @@ use super::{log, process};
 use crate::authenticator::remote::{Call, HttpCall, MAX_ANSWER};
 use crate::config;
 use crate::decision::Wait;
-use crate::engine::{Answer, Effect, Engine, Event, FetchError, Ticket};
+use crate::engine::{Answer, Effect, Engine, Event, FetchError};
 use crate::keys::{KeyStore, RemoteKeys, SetId};
+use crate::request::Ticket;
 use crate::streams::{Ended, Streams};
 
 thread_local! {

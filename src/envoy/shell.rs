@@ -11,12 +11,12 @@ use super::verification::Host;
 use super::{log, reply};
 use crate::authenticator::remote::Call;
 use crate::decision::{Asked, Decision, Edits, Pass, Rejection, Reply};
-use crate::engine::{Engine, Ticket};
+use crate::engine::Engine;
 use crate::flood::Flood;
 use crate::judgement::At;
 use crate::keys::SetId;
 use crate::refusal::Refusal;
-use crate::request::Request;
+use crate::request::{Request, Ticket};
 use crate::time::UnixTime;
 
 thread_local! {

@@ -26,6 +26,17 @@ pub struct Key {
     public: PublicKey,
 }
 
+/// What tells a key of a set from all others: keys of the same name verify the same tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyName {
+    /// Its `kid`.
+    pub kid: Option<String>,
+    /// The only issuer whose tokens it verifies.
+    pub issuer: Option<String>,
+    /// Its thumbprint (RFC 7638).
+    pub thumbprint: [u8; 32],
+}
+
 /// A key that can't be used, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
@@ -112,6 +123,12 @@ impl Key {
         &self.public
     }
 
+    /// What tells it from all others.
+    #[must_use]
+    pub fn name(&self) -> KeyName {
+        KeyName { kid: self.kid.clone(), issuer: self.issuer.clone(), thumbprint: *self.public.thumbprint() }
+    }
+
     /// What the log calls it: its `kid`, or else the beginning of its thumbprint (RFC 7638).
     #[must_use]
     pub fn id(&self) -> String {
@@ -123,7 +140,7 @@ impl Key {
     }
 
     fn same(&self, other: &Self) -> bool {
-        self.kid == other.kid && self.issuer == other.issuer && self.public.thumbprint() == other.public.thumbprint()
+        self.name() == other.name()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::request::Request;
 pub struct Match {
     /// The path.
     pub path: Option<PathMatch>,
-    /// The method; `None`: any but CONNECT.
+    /// The method; `None`: any but CONNECT and TRACE.
     pub methods: Option<MethodSet>,
     /// The host, any of; empty: any.
     pub hosts: Vec<HostPattern>,
@@ -67,8 +67,8 @@ pub fn select<'p>(policy: &'p Policy, request: &'p Request) -> Result<Selected<'
         match &rule.when.methods {
             Some(methods) if facts.has_method(methods) => return Ok(Selected { index, rule, variables, host: facts.host }),
             Some(methods) if rule.when.path.is_some() => allow(&mut allowed, methods),
-            // A preflight names its method by what it is.
-            None if (allowed.is_empty() || rule.when.cors_preflight) && facts.method != b"CONNECT" => {
+            // A preflight names its method by what it is. TRACE brings back what was added to the request, secrets as well, where the service obeys it.
+            None if (allowed.is_empty() || rule.when.cors_preflight) && !matches!(facts.method, b"CONNECT" | b"TRACE") => {
                 return Ok(Selected { index, rule, variables, host: facts.host });
             }
             _ => {}
@@ -151,7 +151,7 @@ impl<'r> Facts<'r> {
 
     fn has_headers(&self, when: &Match) -> Result<bool, RequestError> {
         for (name, value) in &when.headers {
-            let sent = self.request.headers.only_in_any_spelling(name).map_err(|_| RequestError::HeaderRepeated(Arc::clone(name)))?;
+            let sent = self.request.headers.plain(name).map_err(|_| RequestError::HeaderRepeated(Arc::clone(name)))?;
             if sent != Some(value) {
                 return Ok(false);
             }
@@ -165,8 +165,8 @@ impl<'r> Facts<'r> {
     }
 
     fn is_cors_preflight(&self) -> bool {
-        let has = |name| self.request.headers.first(name).is_some();
-        self.method == b"OPTIONS" && has("origin") && has("access-control-request-method")
+        let has = |name| self.request.headers.first(name).is_some_and(|value| !value.is_empty());
+        self.method == b"OPTIONS" && has("origin") && has("access-control-request-method") && !has("upgrade")
     }
 
     fn is_tunnel(&self) -> bool {

@@ -1,9 +1,9 @@
 //! What no client may send to the upstream.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::credential::Place;
+use crate::spelling::{compare, fold, folded_byte};
 
 /// A header name, or every name that begins so (`x-ep-*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,26 +142,6 @@ impl Sieve {
         let hash = name.len().wrapping_mul(37) ^ byte(name.first()).wrapping_mul(5) ^ byte(name.last()).wrapping_mul(11);
         (hash >> 6 & 3, 1 << (hash & 63))
     }
-}
-
-/// Whether these are spellings of one name.
-#[must_use]
-pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
-    compare(&fold(one), other).is_eq()
-}
-
-/// Folded names by length, then by their bytes, against one that isn't folded yet: every header of every request comes here, and most differ in length.
-fn compare(folded: &[u8], name: &[u8]) -> Ordering {
-    folded.len().cmp(&name.len()).then_with(|| folded.iter().copied().cmp(name.iter().copied().map(folded_byte)))
-}
-
-fn fold(name: &[u8]) -> Vec<u8> {
-    name.iter().copied().map(folded_byte).collect()
-}
-
-/// As CGI and WSGI read names: letters and digits count, everything else is one and the same (RFC 3875, section 4.1.18).
-const fn folded_byte(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod cyphernode;
 mod icebreaker_one;
 mod key;
 mod readme;
+mod reasons;
 mod tool;
 
 use tool::run;
@@ -29,10 +30,11 @@ fn help_says_how_to_use_each_command() {
         &["key", "hmac", "--help"],
         &["key", "tls", "--help"],
         &["key", "certificates", "--help"],
+        &["reasons", "--help"],
     ] {
         let help = run(command).output();
         assert!(help.contains("Usage: portcullis"), "{help}");
-        let is_leaf = command.len() == 3;
+        let is_leaf = command.len() == 3 || command[0] == "reasons";
         assert_eq!(help.contains("Example"), is_leaf, "{command:?}: {help}");
     }
 }

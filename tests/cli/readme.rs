@@ -22,7 +22,7 @@ fn each_does_what_it_says() {
         let output = Command::new("bash").args(["-c", &command]).current_dir(folder.path()).output().expect("bash runs");
         assert!(output.status.success() && !output.stdout.is_empty(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    assert_eq!(lines.len(), 3);
+    assert_eq!(lines.len(), 4);
     for made in ["keys.env", "jwt.hex"] {
         assert!(folder.path().join(made).exists(), "no {made}");
     }

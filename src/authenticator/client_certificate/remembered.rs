@@ -35,7 +35,8 @@ impl Remembered<'_> {
         // A digest is the host's word: it names what was read only if it is the digest of that.
         let is_its_name = |certificate: &crate::certificate::Certificate| certificate.fingerprint().as_bytes() == bytes;
         if form == Form::Header || identity.certificate.as_deref().is_some_and(is_its_name) {
-            let verified = Verified { identity: Arc::clone(identity), kid: None, times: Times::default(), bound: None, keys: None };
+            let verified =
+                Verified { identity: Arc::clone(identity), kid: None, key: None, times: Times::default(), bound: None, keys: None };
             self.cache.borrow_mut().add(&Key { provider: self.provider, form, bytes: &bytes }, &Rc::new(verified));
         }
     }

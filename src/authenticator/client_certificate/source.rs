@@ -87,6 +87,12 @@ impl CertificateSource {
         }
     }
 
+    /// Whether the certificate is good for the host that its connection's SNI names alone.
+    #[must_use]
+    pub const fn binds_hosts(&self) -> bool {
+        matches!(self, Self::Connection(Handshake { server_name: ServerName::Host, .. }))
+    }
+
     /// The certificate that somebody vouches for, within its time; `None`: there is none.
     pub(super) fn certificate(
         &self,

@@ -11,6 +11,8 @@ use crate::signature::{Bounded, Busy};
 pub(super) struct Signer<'k> {
     /// The id of the key or secret, for the log.
     pub(super) credential: Option<String>,
+    /// The thumbprint of a public key (RFC 7638).
+    pub(super) key: Option<[u8; 32]>,
     /// Where callers have keys of their own: whose it is.
     pub(super) caller: Option<(&'k str, &'k Caller)>,
 }
@@ -34,7 +36,7 @@ impl Jwt {
             Keys::Secret(_) => return Err(TokenError::Signature),
             Keys::Callers(callers) => {
                 let (id, caller, secret) = callers.verify(token, alg)?;
-                Signer { credential: secret.map(str::to_owned), caller: Some((id, caller)) }
+                Signer { credential: secret.map(str::to_owned), key: None, caller: Some((id, caller)) }
             }
         };
         Ok(Some(signer))
@@ -51,5 +53,5 @@ fn by_set<'k>(set: &KeySet, token: &Token<'_>, alg: Alg, verify: &Bounded<'_>) -
     })?;
     let signer = verify.signer(alg, &keys, token.signed, &token.signature).map_err(|Busy| TokenError::Busy)?;
     let key = signer.ok_or(TokenError::Signature)?;
-    Ok(Signer { credential: Some(key.id()), caller: None })
+    Ok(Signer { credential: Some(key.id()), key: Some(*key.public().thumbprint()), caller: None })
 }

@@ -1,4 +1,4 @@
-//! The command line tool: it makes keys, and turns what other systems are configured with into a configuration of the filter.
+//! The command line tool: it makes keys, turns what other systems are configured with into a configuration of the filter, and says why it refuses.
 
 #![forbid(unsafe_code)]
 
@@ -6,6 +6,7 @@ mod env_file;
 mod import;
 mod key;
 mod new_file;
+mod reasons;
 mod report;
 mod yaml;
 
@@ -31,6 +32,7 @@ struct Cli {
 enum Command {
     Import(import::Import),
     Key(key::Key),
+    Reasons(reasons::Reasons),
 }
 
 impl Command {
@@ -38,6 +40,7 @@ impl Command {
         match self {
             Self::Import(import) => import.run(),
             Self::Key(key) => key.run(),
+            Self::Reasons(reasons) => reasons.run(),
         }
     }
 }

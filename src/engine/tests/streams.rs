@@ -79,6 +79,26 @@ fn a_key_that_leaves_the_set_ends_what_it_opened() {
 }
 
 #[test]
+fn a_rotation_within_one_kid_ends_only_what_the_old_key_opened() {
+    let mut engine = streaming(&json!({}), &json!(null));
+    let set = engine.policy.key_sets[0].0;
+    let (own, mut old) = (jwk(crate::keys::Alg::ES256), jwk(crate::keys::Alg::ES256));
+    let (x, y) = ("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0");
+    (old["x"], old["y"]) = (json!(x), json!(y));
+    let publish = |engine: &mut Engine, keys: Value| {
+        drop(answer(engine, set, 200, &json!({"keys": keys}).to_string()));
+        ended(&engine.handle(Event::Tick, NOW, &mut || 0))
+    };
+    assert!(publish(&mut engine, json!([old, own])).is_empty());
+    open(&engine, 1);
+    assert!(publish(&mut engine, json!([own])).is_empty());
+    // The same key for another issuer's tokens is another key.
+    let mut others = own.clone();
+    others["issuer"] = json!("j");
+    assert_eq!(publish(&mut engine, json!([others])), [(1, "key_unknown")]);
+}
+
+#[test]
 fn what_is_only_observed_is_not_ended() {
     let observing = streaming(&json!({}), &json!({"observe": {"until": "2100-01-01T00:00:00Z"}}));
     assert!(pass(&observing, &token("ES256"), &Connection::of("alice")).take_terms().is_none());
