@@ -32,7 +32,7 @@ fn answer(remote: &Remote, body: &[u8]) {
     let said: Value = serde_json::from_slice(body).expect("what is understood is JSON");
     match verdict {
         Verdict::Granted(ref granted) => {
-            assert!(said["active"] == true && said["iss"] == "i", "{said}");
+            assert!(said["active"] == true && said["iss"] == "i" && said["cnf"].is_null(), "{said}");
             let identity = &granted.identity;
             assert_eq!(identity.subject.as_deref(), said["sub"].as_str().filter(|subject| !subject.is_empty()), "{said}");
             let roles = &said["realm"]["roles"];
@@ -55,6 +55,7 @@ fn answer(remote: &Remote, body: &[u8]) {
             assert!(verdict.identity(UnixTime::default()).is_ok() || granted.expires == Some(UnixTime::default()));
         }
         Verdict::Denied(_) => assert!(said["active"] != true || said["iss"] != "i", "{said}"),
+        Verdict::Bound => assert!(!said["cnf"].is_null(), "{said}"),
         Verdict::Failed => panic!("nothing failed"),
     }
 }
