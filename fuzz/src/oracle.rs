@@ -109,7 +109,8 @@ impl Passed<'_> {
         let below = |prefix: &str| path.strip_prefix(prefix.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')));
         let method = all(self.sent, ":method").concat();
         let is = |provider: &str| who.is_some_and(|who| who.provider == provider);
-        let tenant = path.strip_prefix(b"/tenants/").and_then(|rest| rest.split(|b| *b == b'/').next());
+        // The template ends with a slash and the rest: without the slash it is another path.
+        let tenant = path.strip_prefix(b"/tenants/").and_then(|rest| Some(rest.split_at(rest.iter().position(|b| *b == b'/')?).0));
         match () {
             () if path == b"/healthz" => who.is_none(),
             () if below("/internal") => false,
