@@ -104,12 +104,11 @@ impl Passed<'_> {
         if self.lenient { vec![unescaped(target.split(|b| *b == b'?').next().unwrap_or_default())] } else { readings(&target) }
     }
 
-    /// Whether the rule for this path, as one may read it, lets them in who are there.
+    /// Whether the rule for this path, as one may read it, lets them in who are there. (A template's last slash has to be there.)
     fn opens(&self, path: &[u8], who: Option<&Proof>) -> bool {
         let below = |prefix: &str| path.strip_prefix(prefix.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')));
         let method = all(self.sent, ":method").concat();
         let is = |provider: &str| who.is_some_and(|who| who.provider == provider);
-        // The template ends with a slash and the rest: without the slash it is another path.
         let tenant = path.strip_prefix(b"/tenants/").and_then(|rest| Some(rest.split_at(rest.iter().position(|b| *b == b'/')?).0));
         match () {
             () if path == b"/healthz" => who.is_none(),
